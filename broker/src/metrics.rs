@@ -1,0 +1,1 @@
+//! Counters and gauges, in Prometheus' text format.

@@ -1,0 +1,1 @@
+//! Partitions as this broker serves them: leadership, high watermark, appends, reads.

@@ -1,0 +1,1 @@
+//! Assembles a broker from its parts, and takes it down again.

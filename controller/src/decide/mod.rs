@@ -1,0 +1,1 @@
+//! Pure decisions: a request and an image give records and a response.

@@ -1,0 +1,1 @@
+//! The metadata image: what all records so far add up to.

@@ -1,0 +1,6 @@
+//! Cluster metadata: records, image, decisions, and the Raft quorum that makes them durable.
+
+pub mod decide;
+pub mod image;
+pub mod quorum;
+pub mod record;

@@ -1,0 +1,1 @@
+//! The Raft quorum that makes metadata durable.

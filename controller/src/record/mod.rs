@@ -1,0 +1,1 @@
+//! Metadata records: facts, encoded in Kafka's schemas.

@@ -1,0 +1,1 @@
+//! Bounded gzip, snappy, lz4 and zstd.

@@ -1,0 +1,1 @@
+//! Encodes Fetch responses around records that stay where they are.

@@ -1,0 +1,1 @@
+//! Frames: a length, then that many bytes.

@@ -1,0 +1,1 @@
+//! The message structs of the codec crate.

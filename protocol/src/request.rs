@@ -1,0 +1,1 @@
+//! Decodes request headers and bodies, safely.

@@ -1,0 +1,1 @@
+//! Encodes responses into frames.

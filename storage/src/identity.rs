@@ -1,0 +1,1 @@
+//! Who a log directory belongs to: meta.properties, lock, clean shutdown marker.

@@ -1,0 +1,1 @@
+//! Where each leader epoch starts.

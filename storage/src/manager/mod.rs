@@ -1,0 +1,1 @@
+//! Every log of every log directory.

@@ -1,0 +1,1 @@
+//! Offset to file position.

@@ -1,0 +1,1 @@
+//! One segment: a batch file and its indexes.
