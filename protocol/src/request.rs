@@ -1,1 +1,119 @@
 //! Decodes request headers and bodies, safely.
+//!
+//! Owns the only way from bytes off a socket to a request: the header is read by hand, the body is walked by
+//! [`crate::admission`] before the codec crate sees it, and a body must end where its frame ends. Nothing here copies:
+//! strings and records are slices of the frame.
+//!
+//! ```text
+//!  header v1, v2:  api key i16 | api version i16 | correlation id i32 | client id: length i16, bytes
+//!  header v2:      ... | tagged fields
+//! ```
+//!
+//! The client id keeps its old form in v2 (KIP-482), so that ApiVersions at a version from the future can be read.
+
+use bytes::{Buf, Bytes};
+use kafka_protocol::messages::RequestKind;
+use kafka_protocol::protocol::StrBytes;
+use thiserror::Error;
+
+use crate::admission::{self, AdmissionError};
+use crate::api::{self, ApiKey, UnsupportedApi};
+
+/// Bytes of key, version and correlation id, at the same place in every request there ever was.
+const FIXED_HEADER_BYTES: usize = 8;
+
+/// Who asks for what, and what to write on the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestHeader {
+    /// The API asked for.
+    pub api_key: ApiKey,
+    /// The version of the API, within what [`api::parses`] allows.
+    pub api_version: i16,
+    /// Chosen by the client and sent back to it.
+    pub correlation_id: i32,
+    /// The client's `client.id`, for logs and quotas.
+    pub client_id: Option<StrBytes>,
+}
+
+/// Why a request cannot be decoded. Kafka closes the connection for all of them, except for ApiVersions.
+#[derive(Debug, Error)]
+pub enum RequestError {
+    /// The key or the version is unknown. For ApiVersions see [`crate::response::unsupported_api_versions`].
+    #[error("{api}")]
+    UnsupportedApi {
+        /// What was asked for.
+        api: UnsupportedApi,
+        /// What to write on the answer, if there is one.
+        correlation_id: i32,
+    },
+    /// The bytes do not have the shape of the message, or would cost too much to decode.
+    #[error("{key:?} v{version}: {source}")]
+    Refused {
+        /// The API of the request.
+        key: ApiKey,
+        /// Its version.
+        version: i16,
+        /// What is wrong and where.
+        source: AdmissionError,
+    },
+    /// The frame is too short for a header.
+    #[error("a frame of {length} bytes is too short for a request header")]
+    ShortHeader {
+        /// Bytes in the frame.
+        length: usize,
+    },
+    /// A string is not UTF-8, or the codec disagrees with the walk.
+    #[error("{key:?} v{version}: {reason}")]
+    Malformed {
+        /// The API of the request.
+        key: ApiKey,
+        /// Its version.
+        version: i16,
+        /// In the codec's words.
+        reason: String,
+    },
+}
+
+/// The version of the request header that goes with a version of an API: 2 where the API is flexible, else 1.
+pub fn header_version(key: ApiKey, version: i16) -> i16 {
+    key.request_header_version(version)
+}
+
+/// Reads the header at the front of a frame (without its length) and leaves the body. On an error `frame` is unchanged.
+pub fn decode_header(frame: &mut Bytes) -> Result<RequestHeader, RequestError> {
+    let length = frame.len();
+    let Some(&[k0, k1, v0, v1, c0, c1, c2, c3]) = frame.first_chunk::<FIXED_HEADER_BYTES>() else {
+        return Err(RequestError::ShortHeader { length });
+    };
+    let version = i16::from_be_bytes([v0, v1]);
+    let correlation_id = i32::from_be_bytes([c0, c1, c2, c3]);
+    let key = api::parses(i16::from_be_bytes([k0, k1]), version)
+        .map_err(|api| RequestError::UnsupportedApi { api, correlation_id })?;
+    let walked = admission::admit_header(&frame[FIXED_HEADER_BYTES..], header_version(key, version))
+        .map_err(|source| RequestError::Refused { key, version, source })?;
+    let client_id = match walked.client_id {
+        None => None,
+        Some(range) => {
+            let bytes = frame.slice(FIXED_HEADER_BYTES + range.start..FIXED_HEADER_BYTES + range.end);
+            let text = StrBytes::from_utf8(bytes).map_err(|error| malformed(key, version, error))?;
+            Some(text)
+        }
+    };
+    frame.advance(FIXED_HEADER_BYTES + walked.length);
+    Ok(RequestHeader { api_key: key, api_version: version, correlation_id, client_id })
+}
+
+/// Decodes the body that [`decode_header`] left: walks it, then decodes it, and takes all of it.
+pub fn decode_body(header: &RequestHeader, body: &mut Bytes) -> Result<RequestKind, RequestError> {
+    let (key, version) = (header.api_key, header.api_version);
+    let request =
+        RequestKind::decode(key, body, version).map_err(|error| malformed(key, version, error.root_cause()))?;
+    match body.len() {
+        0 => Ok(request),
+        left => Err(malformed(key, version, format!("{left} bytes are left after the request"))),
+    }
+}
+
+fn malformed(key: ApiKey, version: i16, reason: impl ToString) -> RequestError {
+    RequestError::Malformed { key, version, reason: reason.to_string() }
+}
