@@ -1,1 +1,19 @@
 //! Every configuration key: name, type, default, range, documentation.
+//!
+//! One table for brokers and one for topics yield the parsing of `server.properties`, DescribeConfigs, `--help` and the
+//! reference page. Names, meanings and defaults are Kafka's; where a default differs, `docs/configuration.md` says so.
+
+pub mod broker_config;
+pub mod broker_keys;
+pub mod definition;
+pub mod effective;
+pub mod listener;
+pub mod properties;
+pub mod settings;
+
+pub mod topic_keys;
+
+pub use broker_config::BrokerConfig;
+pub use definition::{ConfigError, Definition};
+pub use listener::{ListenerConfig, SecurityProtocol};
+pub use settings::{Settings, SettingsError, SettingsWarning};

@@ -1,0 +1,98 @@
+//! The settings of a node in typed form: what the server is built from.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use weir_protocol::ids::BrokerId;
+
+use super::definition::{ConfigError, list};
+use super::listener::{ListenerConfig, listeners};
+use super::settings::Settings;
+
+/// What a node is started with.
+#[derive(Clone, Debug)]
+pub struct BrokerConfig {
+    /// `node.id`, or `broker.id` where only that is set.
+    pub node_id: BrokerId,
+    /// The zone.
+    pub rack: Option<String>,
+    /// `log.dirs`, or `log.dir`.
+    pub log_dirs: Vec<PathBuf>,
+    /// Where the metadata log lives.
+    pub metadata_log_dir: PathBuf,
+    /// The listeners for clients.
+    pub listeners: Vec<ListenerConfig>,
+    /// Where metrics and health are served, as host:port.
+    pub http_listener: Option<String>,
+    /// How many threads serve connections.
+    pub network_threads: usize,
+    /// The largest frame taken.
+    pub max_request_bytes: usize,
+    /// How long a connection may be idle.
+    pub connections_max_idle: Option<Duration>,
+    /// Everything else, by key.
+    pub settings: Settings,
+}
+
+impl BrokerConfig {
+    /// Reads the typed form out of checked settings.
+    pub fn new(settings: Settings) -> Result<Self, ConfigError> {
+        let log_dirs: Vec<PathBuf> =
+            list(settings.value("log.dirs").unwrap_or_else(|| settings.text("log.dir"))).map(PathBuf::from).collect();
+        let Some(first_dir) = log_dirs.first() else {
+            let reason = "At least one log directory is needed".to_owned();
+            return Err(ConfigError { key: "log.dirs".into(), value: settings.text("log.dirs").into(), reason });
+        };
+        let idle_ms = settings.number("connections.max.idle.ms");
+        let http_listener = settings.text("http.listener").trim();
+        Ok(Self {
+            node_id: node_id(&settings)?,
+            rack: settings.value("broker.rack").map(str::to_owned),
+            metadata_log_dir: settings.value("metadata.log.dir").map_or_else(|| first_dir.clone(), PathBuf::from),
+            log_dirs,
+            listeners: listeners(&settings)?,
+            http_listener: (!http_listener.is_empty()).then(|| http_listener.to_owned()),
+            network_threads: settings.number("num.network.threads") as usize,
+            max_request_bytes: settings.number("socket.request.max.bytes") as usize,
+            connections_max_idle: u64::try_from(idle_ms).ok().map(Duration::from_millis),
+            settings,
+        })
+    }
+}
+
+/// `node.id` and `broker.id` are one setting under two names; both may stand if they agree.
+fn node_id(settings: &Settings) -> Result<BrokerId, ConfigError> {
+    let older = settings.set("broker.id").map(|_| settings.number("broker.id")).filter(|&id| id >= 0);
+    let newer = settings.set("node.id").map(|_| settings.number("node.id"));
+    if let (Some(older), Some(newer)) = (older, newer)
+        && older != newer
+    {
+        let reason = format!("broker.id is {older}; the two name the same thing and must agree");
+        return Err(ConfigError { key: "node.id".into(), value: newer.to_string(), reason });
+    }
+    let id = newer.or(older).unwrap_or_else(|| settings.number("node.id"));
+    Ok(BrokerId(id as i32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(pairs: &[&str]) -> Result<BrokerConfig, ConfigError> {
+        let pairs: Vec<_> = pairs.iter().map(|s| (*s).to_owned()).collect();
+        BrokerConfig::new(Settings::load(None, std::iter::empty(), &pairs).unwrap().0)
+    }
+
+    #[test]
+    fn no_setting_at_all_is_a_working_node() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.log_dirs, [PathBuf::from("./weir-data")]);
+        assert_eq!(config.node_id, BrokerId(1));
+    }
+
+    #[test]
+    fn broker_id_is_the_older_name_of_node_id() {
+        assert_eq!(config(&["broker.id=4"]).unwrap().node_id, BrokerId(4));
+        assert!(config(&["broker.id=4", "node.id=5"]).unwrap_err().reason.contains("must agree"));
+    }
+}
