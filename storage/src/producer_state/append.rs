@@ -184,11 +184,9 @@ impl PendingProducers {
             check_sequence(entry, unknown, batch)?;
         }
         match entry.current_transaction_first_offset() {
-            Some(_) if !batch.transactional => {
-                if validation != Validation::Replication {
-                    let (producer_id, offset) = (batch.producer_id, batch.first_offset);
-                    return Err(ProducerStateError::ExpectedTransactional { producer_id, offset });
-                }
+            Some(_) if !batch.transactional && validation != Validation::Replication => {
+                let (producer_id, offset) = (batch.producer_id, batch.first_offset);
+                return Err(ProducerStateError::ExpectedTransactional { producer_id, offset });
             }
             None if batch.transactional => {
                 entry.begin_transaction(batch.first_offset);

@@ -1,1 +1,0 @@
-//! Who a log directory belongs to: meta.properties, lock, clean shutdown marker.
