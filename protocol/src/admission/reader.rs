@@ -93,6 +93,16 @@ impl<'a> Reader<'a> {
         if compact { self.compact_length() } else { self.i32().and_then(|length| plain_length(i64::from(length))) }
     }
 
+    /// Tag, size, and so many bytes. Tags rise, so none comes twice (KIP-482); the codec crate holds them as signed.
+    pub(super) fn tagged_field(&mut self, previous: Option<u32>) -> Result<(u32, &'a [u8]), Refusal> {
+        let tag = self.unsigned_varint()?;
+        if tag > i32::MAX as u32 || previous.is_some_and(|previous| tag <= previous) {
+            return Err(Refusal::TagOrder { tag });
+        }
+        let size = self.unsigned_varint()? as usize;
+        Ok((tag, self.take(size)?))
+    }
+
     #[inline]
     fn compact_length(&mut self) -> Result<Option<usize>, Refusal> {
         Ok((self.unsigned_varint()? as usize).checked_sub(1))
