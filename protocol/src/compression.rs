@@ -1,1 +1,0 @@
-//! Bounded gzip, snappy, lz4 and zstd.

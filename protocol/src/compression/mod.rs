@@ -1,0 +1,272 @@
+//! The four codecs of a record batch, always with a limit on what comes out.
+//!
+//! Owns the codec ids of a batch's attributes and the framing that Kafka's own clients write: gzip (RFC 1952), snappy in
+//! xerial's framing, LZ4 frames of independent 64 KiB blocks, zstd (KIP-110). Reads what any client writes, which is more:
+//! bare snappy, several gzip members, LZ4 frames or zstd frames in a row, with and without checksums and content sizes.
+//!
+//! Never trusts a size that the input claims: memory grows with the bytes that really come out, and stops at the
+//! caller's limit. Leaves record structure to [`crate::records`].
+
+mod gzip;
+mod lz4;
+mod snappy;
+mod zstd;
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What compresses the records of a batch: the low three bits of its attributes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// Records as they are.
+    #[default]
+    None,
+    /// gzip.
+    Gzip,
+    /// Snappy.
+    Snappy,
+    /// LZ4.
+    Lz4,
+    /// Zstandard (KIP-110).
+    Zstd,
+}
+
+impl Codec {
+    /// Every codec, in order of id.
+    pub const ALL: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
+
+    /// The codec with this id, unless the id is unknown.
+    #[inline]
+    pub const fn from_id(id: u8) -> Option<Codec> {
+        match id {
+            0 => Some(Codec::None),
+            1 => Some(Codec::Gzip),
+            2 => Some(Codec::Snappy),
+            3 => Some(Codec::Lz4),
+            4 => Some(Codec::Zstd),
+            _ => None,
+        }
+    }
+
+    /// The id that goes into the attributes.
+    #[inline]
+    pub const fn id(self) -> u8 {
+        self as u8
+    }
+
+    /// The name that `compression.type` uses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Codec::None => "none",
+            Codec::Gzip => "gzip",
+            Codec::Snappy => "snappy",
+            Codec::Lz4 => "lz4",
+            Codec::Zstd => "zstd",
+        }
+    }
+}
+
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A `compression.type` that names no codec.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown compression type {0:?}: use none, gzip, snappy, lz4 or zstd")]
+pub struct UnknownCodec(pub String);
+
+impl FromStr for Codec {
+    type Err = UnknownCodec;
+
+    fn from_str(name: &str) -> Result<Self, UnknownCodec> {
+        Self::ALL.into_iter().find(|codec| codec.name() == name).ok_or_else(|| UnknownCodec(name.to_owned()))
+    }
+}
+
+/// Why bytes could not be compressed or decompressed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CompressionError {
+    /// More comes out than the caller allows.
+    #[error("{codec} data decompresses to more than {max_bytes} bytes")]
+    TooLarge {
+        /// The codec of the data.
+        codec: Codec,
+        /// The caller's limit.
+        max_bytes: usize,
+    },
+    /// The data ends within a frame or block.
+    #[error("{codec} data ends early")]
+    Truncated {
+        /// The codec of the data.
+        codec: Codec,
+    },
+    /// The data is not what the codec writes.
+    #[error("{codec} data is corrupt: {reason}")]
+    Corrupt {
+        /// The codec of the data.
+        codec: Codec,
+        /// What the codec said.
+        reason: String,
+    },
+}
+
+impl CompressionError {
+    fn corrupt(codec: Codec, reason: impl fmt::Display) -> Self {
+        Self::Corrupt { codec, reason: reason.to_string() }
+    }
+}
+
+/// Compresses `data` at the codec's default level, in the framing that Kafka's clients expect.
+pub fn compress(codec: Codec, data: &[u8]) -> Result<Vec<u8>, CompressionError> {
+    let mut out = Vec::new();
+    compress_into(codec, data, &mut out)?;
+    Ok(out)
+}
+
+/// [`compress`], appended to `out`.
+pub fn compress_into(codec: Codec, data: &[u8], out: &mut Vec<u8>) -> Result<(), CompressionError> {
+    match codec {
+        Codec::None => {
+            out.extend_from_slice(data);
+            Ok(())
+        }
+        Codec::Gzip => gzip::compress(data, out),
+        Codec::Snappy => snappy::compress(data, out),
+        Codec::Lz4 => lz4::compress(data, out),
+        Codec::Zstd => zstd::compress(data, out),
+    }
+}
+
+/// Decompresses all of `data`; an error if more than `max_bytes` come out.
+pub fn decompress(codec: Codec, data: &[u8], max_bytes: usize) -> Result<Vec<u8>, CompressionError> {
+    match codec {
+        Codec::None if data.len() > max_bytes => Err(CompressionError::TooLarge { codec, max_bytes }),
+        Codec::None => Ok(data.to_vec()),
+        Codec::Gzip => gzip::decompress(data, max_bytes),
+        Codec::Snappy => snappy::decompress(data, max_bytes),
+        Codec::Lz4 => lz4::decompress(data, max_bytes),
+        Codec::Zstd => zstd::decompress(data, max_bytes),
+    }
+}
+
+/// The first allocation for decompressed bytes: about what real data needs, and bounded by what arrived.
+fn first_capacity(compressed_bytes: usize, max_bytes: usize) -> usize {
+    compressed_bytes.saturating_mul(4).min(max_bytes)
+}
+
+/// Reads `reader` to its end into a new buffer, one byte over `max_bytes` being too much.
+fn read_capped(
+    codec: Codec,
+    mut reader: impl std::io::Read,
+    compressed_bytes: usize,
+    max_bytes: usize,
+) -> Result<Vec<u8>, CompressionError> {
+    use std::io::{ErrorKind, Read};
+    let mut out = Vec::with_capacity(first_capacity(compressed_bytes, max_bytes));
+    let limit = max_bytes as u64;
+    match reader.by_ref().take(limit.saturating_add(1)).read_to_end(&mut out) {
+        Ok(_) if out.len() > max_bytes => Err(CompressionError::TooLarge { codec, max_bytes }),
+        Ok(_) => Ok(out),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(CompressionError::Truncated { codec }),
+        Err(error) => Err(CompressionError::corrupt(codec, error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MIB: usize = 1 << 20;
+
+    fn sample() -> Vec<u8> {
+        (0..200_000u32).flat_map(|i| (i / 7).to_be_bytes()).collect()
+    }
+
+    #[test]
+    fn every_codec_returns_what_it_was_given() {
+        for data in [Vec::new(), b"x".to_vec(), sample()] {
+            for codec in Codec::ALL {
+                let packed = compress(codec, &data).unwrap();
+                assert_eq!(decompress(codec, &packed, data.len()).unwrap(), data, "{codec}");
+            }
+        }
+    }
+
+    #[test]
+    fn output_stops_at_the_limit_exactly() {
+        let data = sample();
+        for codec in Codec::ALL {
+            let packed = compress(codec, &data).unwrap();
+            let max_bytes = data.len() - 1;
+            assert_eq!(decompress(codec, &packed, max_bytes), Err(CompressionError::TooLarge { codec, max_bytes }));
+        }
+    }
+
+    #[test]
+    fn bombs_are_refused_at_the_limit() {
+        let zeros = vec![0u8; 64 * MIB];
+        for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+            let bomb = compress(codec, &zeros).unwrap();
+            assert!(bomb.len() < 4 * MIB, "{codec}");
+            assert_eq!(decompress(codec, &bomb, MIB), Err(CompressionError::TooLarge { codec, max_bytes: MIB }));
+        }
+    }
+
+    #[test]
+    fn data_cut_anywhere_is_an_error() {
+        let data = &sample()[..10_000];
+        for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+            let packed = compress(codec, data).unwrap();
+            // Snappy's framing has no end mark: between two blocks a cut leaves whole data (here, none after the header).
+            let whole = if codec == Codec::Snappy { 16 } else { 0 };
+            for cut in (1..packed.len()).filter(|&cut| cut != whole) {
+                assert!(decompress(codec, &packed[..cut], MIB).is_err(), "{codec} cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn frames_in_a_row_decompress_as_one() {
+        for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+            let mut packed = compress(codec, b"first ").unwrap();
+            compress_into(codec, b"second", &mut packed).unwrap();
+            assert_eq!(decompress(codec, &packed, MIB).unwrap(), b"first second", "{codec}");
+        }
+    }
+
+    #[test]
+    fn names_parse_back_and_others_are_refused_by_name() {
+        for codec in Codec::ALL {
+            assert_eq!(codec.name().parse(), Ok(codec));
+            assert_eq!(Codec::from_id(codec.id()), Some(codec));
+        }
+        assert_eq!(Codec::from_id(5), None);
+        assert_eq!("brotli".parse::<Codec>(), Err(UnknownCodec("brotli".into())));
+    }
+
+    proptest! {
+        #[test]
+        fn random_bytes_never_panic_or_exceed_the_limit(data in proptest::collection::vec(any::<u8>(), 0..300), id in 0u8..5) {
+            let codec = Codec::from_id(id).unwrap();
+            if let Ok(out) = decompress(codec, &data, 4096) {
+                prop_assert!(out.len() <= 4096);
+            }
+        }
+
+        #[test]
+        fn damaged_data_never_panics_or_exceeds_the_limit(
+            data in proptest::collection::vec(any::<u8>(), 0..2000), id in 1u8..5, at in any::<prop::sample::Index>(), byte in any::<u8>(),
+        ) {
+            let codec = Codec::from_id(id).unwrap();
+            let mut packed = compress(codec, &data).unwrap();
+            let at = at.index(packed.len());
+            packed[at] = byte;
+            if let Ok(out) = decompress(codec, &packed, 4096) {
+                prop_assert!(out.len() <= 4096);
+            }
+        }
+    }
+}
