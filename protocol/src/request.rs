@@ -106,6 +106,7 @@ pub fn decode_header(frame: &mut Bytes) -> Result<RequestHeader, RequestError> {
 /// Decodes the body that [`decode_header`] left: walks it, then decodes it, and takes all of it.
 pub fn decode_body(header: &RequestHeader, body: &mut Bytes) -> Result<RequestKind, RequestError> {
     let (key, version) = (header.api_key, header.api_version);
+    admission::admit(key, version, body).map_err(|source| RequestError::Refused { key, version, source })?;
     let request =
         RequestKind::decode(key, body, version).map_err(|error| malformed(key, version, error.root_cause()))?;
     match body.len() {
@@ -116,4 +117,75 @@ pub fn decode_body(header: &RequestHeader, body: &mut Bytes) -> Result<RequestKi
 
 fn malformed(key: ApiKey, version: i16, reason: impl ToString) -> RequestError {
     RequestError::Malformed { key, version, reason: reason.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admission::Refusal;
+    use crate::api::UnsupportedKind;
+
+    fn decode(frame: &[u8]) -> (Result<RequestHeader, RequestError>, Bytes) {
+        let mut frame = Bytes::copy_from_slice(frame);
+        (decode_header(&mut frame), frame)
+    }
+
+    #[test]
+    fn an_old_header_ends_with_the_client_id() {
+        let (header, body) = decode(&[0, 3, 0, 8, 0, 0, 0, 7, 0, 2, b'm', b'e', 9, 9]);
+        let expected = RequestHeader {
+            api_key: ApiKey::Metadata,
+            api_version: 8,
+            correlation_id: 7,
+            client_id: Some(StrBytes::from_static_str("me")),
+        };
+        assert_eq!(header.unwrap(), expected);
+        assert_eq!(&body[..], [9, 9]);
+    }
+
+    #[test]
+    fn a_flexible_header_has_tagged_fields_that_are_stepped_over() {
+        let (header, body) = decode(&[0, 3, 0, 9, 0, 0, 0, 7, 0xff, 0xff, 1, 5, 2, 1, 1, 9]);
+        assert_eq!(header.unwrap().client_id, None);
+        assert_eq!(&body[..], [9]);
+    }
+
+    #[test]
+    fn api_versions_from_the_future_keeps_its_correlation_id() {
+        let frame = [0, 18, 0, 99, 0, 0, 0, 7, 1, 2, 3];
+        let (refused, left) = decode(&frame);
+        let Err(RequestError::UnsupportedApi { api, correlation_id: 7 }) = refused else { panic!("{refused:?}") };
+        assert!(api.is_api_versions());
+        assert_eq!(api, UnsupportedApi { key: 18, version: 99, kind: UnsupportedKind::Version });
+        assert_eq!(&left[..], frame);
+    }
+
+    #[test]
+    fn a_frame_without_a_whole_header_is_refused() {
+        assert!(matches!(decode(&[]).0, Err(RequestError::ShortHeader { length: 0 })));
+        assert!(matches!(decode(&[0, 3, 0, 8, 0, 0, 0]).0, Err(RequestError::ShortHeader { length: 7 })));
+        let (refused, _) = decode(&[0, 3, 0, 8, 0, 0, 0, 7, 0, 2, b'm']);
+        let Err(RequestError::Refused { source, .. }) = refused else { panic!("{refused:?}") };
+        assert_eq!((source.field, source.refusal), ("client_id", Refusal::Short { needed: 2, left: 1 }));
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_is_refused() {
+        let (refused, _) = decode(&[0, 3, 0, 8, 0, 0, 0, 7, 0, 1, 0xff]);
+        assert!(matches!(refused, Err(RequestError::Malformed { .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn records_are_a_slice_of_the_frame() {
+        let mut frame = vec![0, 0, 0, 7, 0, 0, 0, 1, 0xff, 0xff]; // Produce v7, no client id.
+        frame.extend([0xff, 0xff, 0, 1, 0, 0, 0, 9, 0, 0, 0, 1, 0, 1, b't', 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 5]);
+        let at = frame.len();
+        frame.extend(b"batch");
+        let whole = Bytes::from(frame);
+        let mut left = whole.clone();
+        let header = decode_header(&mut left).unwrap();
+        let RequestKind::Produce(produce) = decode_body(&header, &mut left).unwrap() else { panic!("not a Produce") };
+        let records = produce.topic_data[0].partition_data[0].records.clone().unwrap();
+        assert_eq!(records.as_ptr(), whole[at..].as_ptr());
+    }
 }
