@@ -1,0 +1,38 @@
+//! What configs mean, as far as decisions need to know. The broker's table of configs answers; this crate knows no key but
+//! the few that its own decisions read.
+
+use crate::image::{ConfigResource, MetadataImage, ResourceConfigs};
+use crate::record::ConfigResourceType;
+
+use super::ApiError;
+
+/// The broker's table of configs, asked by decisions.
+pub trait ConfigCatalog: Send + Sync {
+    /// Checks all that would be set on a resource after a change, against what is set now: unknown keys, values that do not
+    /// parse or are out of range, configs that contradict each other. Kafka's code for most of these is `INVALID_CONFIG`.
+    fn validate(
+        &self,
+        resource: &ConfigResource,
+        configs: &ResourceConfigs,
+        existing: &ResourceConfigs,
+    ) -> Result<(), ApiError>;
+
+    /// Whether a key holds a list, so that it can be appended to.
+    fn is_list(&self, resource_type: ConfigResourceType, key: &str) -> bool;
+
+    /// What a key is worth where nothing was set dynamically: the controller's own configuration, else Kafka's default.
+    fn default_value(&self, resource_type: ConfigResourceType, key: &str) -> Option<String>;
+}
+
+/// Whether a replica outside the ISR may be elected leader of a topic's partitions: the topic's own config, else the
+/// brokers' dynamic default, else the static one.
+pub(super) fn unclean_election_enabled(image: &MetadataImage, topic: &str, catalog: &dyn ConfigCatalog) -> bool {
+    const KEY: &str = "unclean.leader.election.enable";
+    let set = image.topic_configs(topic).and_then(|configs| configs.get(KEY));
+    let set = set.or_else(|| image.configs(&ConfigResource::default_broker())?.get(KEY));
+    match set {
+        Some(value) => value.eq_ignore_ascii_case("true"),
+        None => (catalog.default_value(ConfigResourceType::Topic, KEY))
+            .is_some_and(|value| value.eq_ignore_ascii_case("true")),
+    }
+}

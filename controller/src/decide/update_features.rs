@@ -1,0 +1,111 @@
+//! UpdateFeatures: an operator finalizes feature levels (KIP-584). All updates of a request are made, or none.
+//!
+//! Answers to Kafka's `FeatureControlManager.updateFeatures`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use weir_protocol::error_code::ErrorCode;
+
+use super::{ApiError, Context, Decision};
+use crate::image::{METADATA_VERSION_FEATURE, MetadataImage};
+use crate::record::{FeatureLevelRecord, MetadataRecord};
+
+/// Finalizes feature levels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UpdateFeaturesRequest {
+    /// The features, each once.
+    pub updates: Vec<FeatureUpdate>,
+    /// Whether to check only.
+    pub validate_only: bool,
+}
+
+/// The level that one feature should have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeatureUpdate {
+    /// The feature.
+    pub name: Arc<str>,
+    /// The level, nought to turn it off.
+    pub level: i16,
+    /// Which way the level may go.
+    pub update_type: FeatureUpdateType,
+}
+
+/// Which way a level may go (Kafka's `FeatureUpdate.UpgradeType`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeatureUpdateType {
+    /// Up.
+    Upgrade,
+    /// Down, if nothing is lost by it.
+    SafeDowngrade,
+    /// Down.
+    UnsafeDowngrade,
+}
+
+/// Why nothing was finalized, if nothing was.
+pub type UpdateFeaturesResponse = Result<(), ApiError>;
+
+pub(super) fn decide(
+    image: &MetadataImage,
+    request: &UpdateFeaturesRequest,
+    context: &mut Context<'_>,
+) -> Decision<UpdateFeaturesResponse> {
+    let mut seen = BTreeSet::new();
+    let mut records = Vec::new();
+    for update in &request.updates {
+        let outcome = if seen.insert(&update.name) {
+            check(image, update, context)
+        } else {
+            Err("The feature appears more than once.".to_owned())
+        };
+        if let Err(reason) = outcome {
+            let (level, name) = (update.level, &update.name);
+            let message = format!("Invalid update version {level} for feature {name}. {reason}");
+            return Decision::unchanged(Err(ApiError::new(ErrorCode::InvalidUpdateVersion, message)));
+        }
+        if update.level != image.feature_level(&update.name) {
+            let record = FeatureLevelRecord { name: update.name.clone(), level: update.level };
+            records.push(MetadataRecord::from(record));
+        }
+    }
+    if request.validate_only {
+        records.clear();
+    }
+    Decision { records, response: Ok(()) }
+}
+
+fn check(image: &MetadataImage, update: &FeatureUpdate, context: &Context<'_>) -> Result<(), String> {
+    let (name, level) = (&update.name, update.level);
+    if level < 0 {
+        return Err("A feature version cannot be less than 0.".to_owned());
+    }
+    let Some((min, max)) = context.defaults.supported_features.get(name) else {
+        return Err("The controller does not support the given feature.".to_owned());
+    };
+    let may_be_off = &**name != METADATA_VERSION_FEATURE;
+    if !(*min..=*max).contains(&level) && !(level == 0 && may_be_off) {
+        return Err(format!("The controller only supports versions {min}-{max}"));
+    }
+    for broker in image.brokers() {
+        let (min, max) = broker.features.get(name).copied().unwrap_or((0, 0));
+        if !(min..=max).contains(&level) && level != 0 {
+            return Err(format!("Broker {} only supports versions {min}-{max}", broker.id));
+        }
+    }
+    let current = image.feature_level(name);
+    let upgrade = update.update_type == FeatureUpdateType::Upgrade;
+    if level < current && upgrade {
+        let reason = "Can't downgrade the version of this feature without setting the upgrade type to either safe or \
+                      unsafe downgrade.";
+        return Err(reason.to_owned());
+    }
+    if level > current && !upgrade {
+        return Err("Can't downgrade to a newer version.".to_owned());
+    }
+    if level < current && !may_be_off && update.update_type == FeatureUpdateType::SafeDowngrade {
+        return Err(
+            "Refusing to perform the requested downgrade because it might delete metadata information.".to_owned()
+        );
+    }
+    Ok(())
+}
