@@ -1,17 +1,18 @@
 //! Walks bytes against the shape of a message before anything is allocated for it.
 //!
 //! Owns the answer to "may these bytes be decoded?". The codec crate allocates what an array's count claims: five bytes of
-//! Metadata ask it for 309 GB. So every request is first walked against a table of shapes ([`shape`], [`shapes`]): each
+//! Metadata ask it for 309 GB. So every message is first walked against its shape ([`shape`], [`requests`], [`responses`]): each
 //! length must fit in what has arrived, nulls stand only where Kafka allows them, tagged fields rise, everything is used
-//! up; and three budgets must hold, two of them Kafka 4.4's (`MessageUtil`), the third ours.
+//! up; and three budgets must hold, two of them Kafka 4.4's (`MessageUtil`) and for requests only, the third ours.
 //!
 //! A walk allocates nothing, never panics and goes no deeper than the table. It does not look inside strings: UTF-8 is
 //! the decoder's business. What passes costs the decoder at most [`decoded_bytes_limit`] bytes at once; the fuzz test in
 //! `tests/admission_bound.rs` counts them.
 
 mod reader;
+pub mod requests;
+pub mod responses;
 pub mod shape;
-pub mod shapes;
 mod walk;
 
 use std::ops::Range;
@@ -20,6 +21,7 @@ use thiserror::Error;
 
 use crate::api::{self, ApiKey};
 use reader::Reader;
+use walk::Budget;
 
 /// Array elements that one request may carry, in all its arrays (`MessageUtil.MAX_ARRAY_LENGTH`, there for each array).
 pub const MAX_ARRAY_ELEMENTS: usize = 1_000_000;
@@ -28,11 +30,11 @@ pub const MAX_ARRAY_ELEMENTS: usize = 1_000_000;
 /// ones do not count: a follower's Fetch has one or two for each partition.
 pub const MAX_TAGGED_FIELDS: usize = 10_000;
 
-/// How much larger than its body a request may become by being decoded. Topics of a few letters become 14 times larger,
+/// How much larger than its body a message may become by being decoded. Topics of a few letters become 14 times larger,
 /// real ones two to five times.
 pub const DECODED_BYTES_FACTOR: usize = 16;
 
-/// What any request may become, however short.
+/// What any message may become, however short.
 pub const DECODED_BYTES_ALLOWANCE: usize = 256 * 1024;
 
 /// Bytes that the decoder may hold for a body of this length that was admitted.
@@ -110,16 +112,28 @@ pub enum Refusal {
         tag: u32,
     },
     /// Decoding would take more than [`decoded_bytes_limit`].
-    #[error("the request would grow more than {DECODED_BYTES_FACTOR} times by being decoded")]
+    #[error("the message would grow more than {DECODED_BYTES_FACTOR} times by being decoded")]
     TooCostly,
 }
 
 /// Walks the body of a request: `Ok` means that the codec crate may decode it.
 pub fn admit(key: ApiKey, version: i16, body: &[u8]) -> Result<(), AdmissionError> {
-    if !api::versions(key).parses(version) {
-        return Err(AdmissionError { field: "body", refusal: Refusal::Version { version } });
+    known(key, version)?;
+    walk::body(requests::shape_of(key), version, body, Budget { elements: MAX_ARRAY_ELEMENTS, tags: MAX_TAGGED_FIELDS })
+}
+
+/// Walks the body of a response: `Ok` means that the codec crate may decode it. Counts are bound by the bytes alone, for
+/// a cluster's metadata may well have a million elements.
+pub fn admit_response(key: ApiKey, version: i16, body: &[u8]) -> Result<(), AdmissionError> {
+    known(key, version)?;
+    walk::body(responses::shape_of(key), version, body, Budget { elements: usize::MAX, tags: usize::MAX })
+}
+
+fn known(key: ApiKey, version: i16) -> Result<(), AdmissionError> {
+    match api::versions(key).parses(version) {
+        true => Ok(()),
+        false => Err(AdmissionError { field: "body", refusal: Refusal::Version { version } }),
     }
-    walk::body(shapes::of(key), version, body)
 }
 
 /// What [`admit_header`] found behind key, version and correlation id.
@@ -141,6 +155,14 @@ pub fn admit_header(bytes: &[u8], header_version: i16) -> Result<HeaderWalk, Adm
             .map_err(|refusal| AdmissionError { field: "tagged fields of the header", refusal })?;
     }
     Ok(HeaderWalk { client_id, length: bytes.len() - reader.left() })
+}
+
+/// Walks the tagged fields that a flexible response header ends with; says how many bytes they take.
+pub fn admit_tagged_fields(bytes: &[u8]) -> Result<usize, AdmissionError> {
+    let mut reader = Reader::new(bytes);
+    skip_tagged_fields(&mut reader)
+        .map_err(|refusal| AdmissionError { field: "tagged fields of the header", refusal })?;
+    Ok(bytes.len() - reader.left())
 }
 
 fn client_id(reader: &mut Reader<'_>, bytes: usize) -> Result<Option<Range<usize>>, Refusal> {

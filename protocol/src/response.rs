@@ -1,4 +1,4 @@
-//! Encodes responses into frames.
+//! Encodes responses into frames; [`decode`] is the other direction.
 //!
 //! Owns the outside of an answer: length, header, body, in one buffer that is allocated once at its exact size and is
 //! ready to be written. Fetch has its own encoder ([`crate::fetch_response`]), because records are not copied.
@@ -8,6 +8,8 @@
 //! ```
 //!
 //! The header of an ApiVersions response is always v0: a client reads it before it knows what the broker speaks (KIP-511).
+
+pub mod decode;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::api_versions_response::ApiVersion;

@@ -4,43 +4,43 @@
 #![allow(missing_docs)]
 
 mod counting_allocator;
-mod random_request;
+mod random_message;
 
 use bytes::Bytes;
 use counting_allocator::peak_bytes;
 use proptest::prelude::*;
-use random_request::{Random, Sizes};
-use weir_protocol::admission::{self, Refusal, shapes};
-use weir_protocol::api::{self, ApiKey};
-use weir_protocol::messages::RequestKind;
+use random_message::{Random, Side, Sizes, every_version};
+use weir_protocol::admission::{self, Refusal};
+use weir_protocol::api::ApiKey;
 use weir_protocol::request::{self, RequestError, RequestHeader};
 
 /// An error's text and its chain.
 const ERROR_BYTES: usize = 4096;
 
-fn any_version() -> impl Strategy<Value = (ApiKey, i16)> {
-    let versions: Vec<(ApiKey, i16)> = ApiKey::iter()
-        .map(api::versions)
-        .flat_map(|api| (api.min..=api.max).filter(move |&version| api.parses(version)).map(move |v| (api.key, v)))
-        .collect();
-    proptest::sample::select(versions)
+fn any_message() -> impl Strategy<Value = (Side, ApiKey, i16)> {
+    let versions: Vec<(ApiKey, i16)> = every_version().collect();
+    (proptest::sample::select(&Side::BOTH[..]), proptest::sample::select(versions))
+        .prop_map(|(side, (key, version))| (side, key, version))
 }
 
 /// Walks `body` and, if it is admitted, decodes it; checks what both allocate. Says whether it was admitted.
-fn check(key: ApiKey, version: i16, body: &[u8]) -> Result<bool, TestCaseError> {
-    let (walked, walk_bytes) = peak_bytes(|| admission::admit(key, version, body));
+fn check(side: Side, key: ApiKey, version: i16, body: &[u8]) -> Result<bool, TestCaseError> {
+    let (walked, walk_bytes) = peak_bytes(|| side.admit(key, version, body));
     prop_assert_eq!(walk_bytes, 0, "the walk allocates nothing");
     if walked.is_err() {
         return Ok(false);
     }
     let mut left = Bytes::copy_from_slice(body);
-    let (decoded, decoded_bytes) = peak_bytes(|| RequestKind::decode(key, &mut left, version));
+    let (decoded, decoded_bytes) = peak_bytes(|| side.decode(key, version, &mut left));
     let limit = admission::decoded_bytes_limit(body.len()) + ERROR_BYTES;
-    prop_assert!(decoded_bytes <= limit, "{key:?} v{version}: {decoded_bytes} bytes for {}", body.len());
+    prop_assert!(decoded_bytes <= limit, "{side:?} {key:?} v{version}: {decoded_bytes} bytes for {}", body.len());
     match decoded {
-        Ok(_) => prop_assert!(left.is_empty(), "{key:?} v{version}: the walk went further than the decoder"),
+        Ok(message) => {
+            prop_assert!(left.is_empty(), "{side:?} {key:?} v{version}: the walk went further than the decoder");
+            prop_assert!(message.encode(version).is_ok(), "{side:?} {key:?} v{version}: decoded and cannot be said");
+        }
         // The walk does not look into strings.
-        Err(error) => prop_assert!(error.root_cause().to_string().contains("utf-8"), "{key:?} v{version}: {error:#}"),
+        Err(error) => prop_assert!(error.contains("utf-8"), "{side:?} {key:?} v{version}: {error}"),
     }
     Ok(true)
 }
@@ -83,27 +83,27 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config(4096))]
+    #![proptest_config(config(8192))]
 
     #[test]
     fn random_bytes_are_refused_or_decode_within_the_limit(
-        (key, version) in any_version(),
+        (side, key, version) in any_message(),
         body in prop::collection::vec(prop_oneof![any::<u8>(), 0u8..4, Just(0xff)], 0..200),
     ) {
-        check(key, version, &body)?;
+        check(side, key, version, &body)?;
     }
 
     #[test]
-    fn changed_requests_are_refused_or_decode_within_the_limit(
-        (key, version) in any_version(),
+    fn changed_messages_are_refused_or_decode_within_the_limit(
+        (side, key, version) in any_message(),
         seed in any::<u64>(),
         changes in prop::collection::vec(change(), 1..5),
     ) {
-        let mut body = random_request::body(shapes::of(key), version, Sizes::ORDINARY, &mut Random(seed));
+        let mut body = side.random_body(key, version, Sizes::ORDINARY, &mut Random(seed));
         for change in &changes {
             apply(&mut body, change);
         }
-        check(key, version, &body)?;
+        check(side, key, version, &body)?;
     }
 
     #[test]
@@ -121,25 +121,25 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(512))]
+    #![proptest_config(config(1024))]
 
     /// Many elements, each as short as it can be: what costs a decoder the most for the bytes sent.
     #[test]
-    fn dense_requests_are_refused_or_decode_within_the_limit(
-        (key, version) in any_version(),
+    fn dense_messages_are_refused_or_decode_within_the_limit(
+        (side, key, version) in any_message(),
         seed in any::<u64>(),
         elements in 1u64..20_000,
         unknown_tags_percent in prop_oneof![Just(0u64), 0u64..101],
     ) {
         let sizes = Sizes { elements, letters: 0, unknown_tags_percent, null_percent: 100 };
         let mut random = Random(seed);
-        let mut body = random_request::body(shapes::of(key), version, sizes, &mut random);
+        let mut body = side.random_body(key, version, sizes, &mut random);
         if body.len() < 64 {
             // The outermost array was null.
             let sizes = Sizes { null_percent: 0, ..sizes };
-            body = random_request::body(shapes::of(key), version, sizes, &mut random);
+            body = side.random_body(key, version, sizes, &mut random);
         }
-        check(key, version, &body)?;
+        check(side, key, version, &body)?;
     }
 }
 
@@ -176,7 +176,7 @@ fn delete_topics(count: usize, name: &[u8]) -> Vec<u8> {
 #[test]
 fn a_million_elements_are_allowed_and_one_more_is_not() {
     let most = delete_topics(admission::MAX_ARRAY_ELEMENTS, b"ab");
-    assert!(check(ApiKey::DeleteTopics, 5, &most).unwrap());
+    assert!(check(Side::Request, ApiKey::DeleteTopics, 5, &most).unwrap());
     let more = delete_topics(admission::MAX_ARRAY_ELEMENTS + 1, b"ab");
     assert_eq!(admission::admit(ApiKey::DeleteTopics, 5, &more).unwrap_err().refusal, Refusal::Elements);
 }
@@ -212,7 +212,7 @@ fn heartbeat(tags: u32) -> Vec<u8> {
 #[test]
 fn ten_thousand_unknown_tagged_fields_are_allowed_and_one_more_is_not() {
     let most = admission::MAX_TAGGED_FIELDS as u32;
-    assert!(check(ApiKey::Heartbeat, 4, &heartbeat(most)).unwrap());
+    assert!(check(Side::Request, ApiKey::Heartbeat, 4, &heartbeat(most)).unwrap());
     let refused = admission::admit(ApiKey::Heartbeat, 4, &heartbeat(most + 1)).unwrap_err();
     assert_eq!(refused.refusal, Refusal::TaggedFields);
 }

@@ -1,45 +1,36 @@
-//! The table of shapes against the codec crate: two descriptions of Kafka's requests that must be the same.
+//! The tables of shapes against the codec crate: two descriptions of Kafka's messages that must be the same.
 
 #![allow(missing_docs)]
 
-mod random_request;
+mod random_message;
 
-use bytes::{Bytes, BytesMut};
-use random_request::{Random, Sizes};
+use bytes::Bytes;
+use random_message::{Random, Side, Sizes, every_version};
 use weir_protocol::admission::shape::{Field, Kind};
-use weir_protocol::admission::{self, Refusal, shapes};
+use weir_protocol::admission::{Refusal, requests};
 use weir_protocol::api::{self, ApiKey};
-use weir_protocol::messages::RequestKind;
 
 const SEEDS: u64 = 64;
 
-/// Every API at every version that is parsed, KRaft's own included.
-fn every_version() -> impl Iterator<Item = (ApiKey, i16)> {
-    ApiKey::iter().flat_map(|key| {
-        let versions = api::versions(key);
-        (versions.min..=versions.max)
-            .filter(move |&version| versions.parses(version))
-            .map(move |version| (key, version))
-    })
+fn random_body(side: Side, key: ApiKey, version: i16, seed: u64) -> Vec<u8> {
+    side.random_body(key, version, Sizes::ORDINARY, &mut Random(seed))
 }
 
-fn random_body(key: ApiKey, version: i16, seed: u64) -> Vec<u8> {
-    random_request::body(shapes::of(key), version, Sizes::ORDINARY, &mut Random(seed))
+fn every_message() -> impl Iterator<Item = (Side, ApiKey, i16)> {
+    Side::BOTH.into_iter().flat_map(|side| every_version().map(move |(key, version)| (side, key, version)))
 }
 
 #[test]
 fn a_body_of_the_right_shape_is_admitted_decodes_to_its_end_and_encodes_to_itself() {
-    for (key, version) in every_version() {
+    for (side, key, version) in every_message() {
         for seed in 0..SEEDS {
-            let bytes = random_body(key, version, seed);
-            let at = || format!("{key:?} v{version} seed {seed}: {bytes:02x?}");
-            admission::admit(key, version, &bytes).unwrap_or_else(|refused| panic!("{refused} at {}", at()));
+            let bytes = random_body(side, key, version, seed);
+            let at = || format!("{side:?} {key:?} v{version} seed {seed}: {bytes:02x?}");
+            side.admit(key, version, &bytes).unwrap_or_else(|refused| panic!("{refused} at {}", at()));
             let mut left = Bytes::copy_from_slice(&bytes);
-            let request =
-                RequestKind::decode(key, &mut left, version).unwrap_or_else(|error| panic!("{error:#} at {}", at()));
+            let message = side.decode(key, version, &mut left).unwrap_or_else(|error| panic!("{error} at {}", at()));
             assert!(left.is_empty(), "{} bytes left at {}", left.len(), at());
-            let mut again = BytesMut::new();
-            request.encode(&mut again, version).unwrap_or_else(|error| panic!("{error:#} at {}", at()));
+            let again = message.encode(version).unwrap_or_else(|error| panic!("{error} at {}", at()));
             assert_eq!(&again[..], bytes, "{}", at());
         }
     }
@@ -47,12 +38,12 @@ fn a_body_of_the_right_shape_is_admitted_decodes_to_its_end_and_encodes_to_itsel
 
 #[test]
 fn a_body_that_is_cut_short_is_refused_wherever_it_is_cut() {
-    for (key, version) in every_version() {
+    for (side, key, version) in every_message() {
         for seed in 0..4 {
-            let bytes = random_body(key, version, seed);
+            let bytes = random_body(side, key, version, seed);
             for length in 0..bytes.len() {
-                let walked = admission::admit(key, version, &bytes[..length]);
-                assert!(walked.is_err(), "{key:?} v{version} seed {seed} passes with {length} of {}", bytes.len());
+                let walked = side.admit(key, version, &bytes[..length]);
+                assert!(walked.is_err(), "{side:?} {key:?} v{version} seed {seed}: {length} of {}", bytes.len());
             }
         }
     }
@@ -60,21 +51,22 @@ fn a_body_that_is_cut_short_is_refused_wherever_it_is_cut() {
 
 #[test]
 fn a_byte_too_many_is_refused() {
-    for (key, version) in every_version() {
-        let mut bytes = random_body(key, version, 7);
+    for (side, key, version) in every_message() {
+        let mut bytes = random_body(side, key, version, 7);
         bytes.push(0);
-        let refused = admission::admit(key, version, &bytes).unwrap_err();
-        assert_eq!(refused.refusal, Refusal::Trailing { left: 1 }, "{key:?} v{version}");
+        let refused = side.admit(key, version, &bytes).unwrap_err();
+        assert_eq!(refused.refusal, Refusal::Trailing { left: 1 }, "{side:?} {key:?} v{version}");
     }
 }
 
 #[test]
 fn a_version_outside_the_table_is_refused() {
-    for key in ApiKey::iter() {
-        let versions = api::versions(key);
+    for versions in ApiKey::iter().map(api::versions) {
         for version in [i16::MIN, versions.min - 1, versions.max + 1, i16::MAX] {
-            let refused = admission::admit(key, version, &[0; 64]).unwrap_err();
-            assert_eq!(refused.refusal, Refusal::Version { version }, "{key:?}");
+            for side in Side::BOTH {
+                let refused = side.admit(versions.key, version, &[0; 64]).unwrap_err();
+                assert_eq!(refused.refusal, Refusal::Version { version }, "{side:?} {:?}", versions.key);
+            }
         }
     }
 }
@@ -98,8 +90,8 @@ fn no_element_of_an_array_is_empty() {
             Kind::String | Kind::Bytes | Kind::ArrayOfStrings | Kind::ArrayOfFixed(_) => 1,
         }
     }
-    for (key, version) in every_version() {
-        let shape = shapes::of(key);
+    for (side, key, version) in every_message() {
+        let shape = side.shape(key);
         least(shape.fields, version, version >= shape.flexible_from);
     }
 }
@@ -107,7 +99,7 @@ fn no_element_of_an_array_is_empty() {
 #[test]
 fn the_header_is_flexible_where_the_body_is() {
     for (key, version) in every_version() {
-        let flexible = version >= shapes::of(key).flexible_from;
+        let flexible = version >= requests::shape_of(key).flexible_from;
         assert_eq!(weir_protocol::request::header_version(key, version) == 2, flexible, "{key:?} v{version}");
     }
 }

@@ -1,6 +1,6 @@
-//! The notation in which the shapes of requests are written down.
+//! The notation in which the shapes of messages are written down.
 //!
-//! Owns the vocabulary of the table in [`super::shapes`]: which fields a struct has, in wire order, and for each its type,
+//! Owns the vocabulary of the tables in [`super::requests`] and [`super::responses`]: which fields a struct has, in wire order, and for each its type,
 //! the versions that carry it, the versions in which it may be null, and its tag if it travels as a tagged field. Only
 //! shapes: no defaults, no meaning. All of it is constant data; looking a shape up allocates nothing.
 //!
@@ -20,16 +20,16 @@
 //! A shape holds for the versions that `api` says are parsed; it says nothing about others. Shapes never contain
 //! themselves, so their depth is that of the table.
 
-/// The shape of one request at all its versions.
+/// The shape of one message at all its versions.
 #[derive(Debug)]
 pub struct Shape {
     /// The first version with compact lengths and tagged fields (KIP-482).
     pub flexible_from: i16,
-    /// The fields of the request's own struct.
+    /// The fields of the message's own struct.
     pub fields: &'static [Field],
 }
 
-/// For requests that have no flexible version.
+/// For messages that have no flexible version.
 pub const NEVER: i16 = i16::MAX;
 
 /// One field of a struct.

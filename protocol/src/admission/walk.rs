@@ -1,6 +1,6 @@
 //! The walk itself.
 //!
-//! Owns three budgets that a request draws on as it is walked: array elements, unknown tagged fields, and the memory that
+//! Owns three budgets that a message draws on as it is walked: array elements, unknown tagged fields, and the memory that
 //! decoding will take. It goes down a shape no deeper than the table is, keeps its state on the stack, allocates nothing
 //! and reads every byte but those inside strings, records and unknown tags, which it steps over.
 //!
@@ -8,7 +8,7 @@
 
 use super::reader::Reader;
 use super::shape::{Field, Kind, Shape};
-use super::{AdmissionError, MAX_ARRAY_ELEMENTS, MAX_TAGGED_FIELDS, Refusal, decoded_bytes_limit};
+use super::{AdmissionError, Refusal, decoded_bytes_limit};
 
 /// What a string or a slice takes in a `Vec`.
 const STRING_BYTES: usize = size_of::<kafka_protocol::protocol::StrBytes>();
@@ -21,14 +21,23 @@ const PRESENT: i8 = 1;
 /// The byte in its place if it is null.
 const ABSENT: i8 = -1;
 
+/// What one message may spend; its memory follows from its length.
+#[derive(Clone, Copy)]
+pub(super) struct Budget {
+    /// Elements of all its arrays.
+    pub(super) elements: usize,
+    /// Unknown tagged fields of all its structs.
+    pub(super) tags: usize,
+}
+
 /// Walks a whole body; it must be used up.
-pub(super) fn body(shape: &Shape, version: i16, bytes: &[u8]) -> Result<(), AdmissionError> {
+pub(super) fn body(shape: &Shape, version: i16, bytes: &[u8], budget: Budget) -> Result<(), AdmissionError> {
     let mut walk = Walk {
         reader: Reader::new(bytes),
         version,
         flexible: version >= shape.flexible_from,
-        elements_left: MAX_ARRAY_ELEMENTS,
-        tags_left: MAX_TAGGED_FIELDS,
+        elements_left: budget.elements,
+        tags_left: budget.tags,
         decoded_bytes_left: decoded_bytes_limit(bytes.len()),
     };
     walk.fields(shape.fields)?;
@@ -105,7 +114,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A string in an array: never null in any request.
+    /// A string in an array: never null in any message.
     fn string(&mut self) -> Result<(), Refusal> {
         let length = self.reader.string_length(self.flexible)?.ok_or(Refusal::Null)?;
         self.reader.take(length).map(drop)

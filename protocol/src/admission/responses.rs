@@ -1,7 +1,7 @@
-//! The table: the shape of every request that the codec crate decodes.
+//! The shapes of what comes back from brokers: every response that the codec crate decodes.
 //!
-//! Owns the way from an API key to its shape. The facts come from Kafka's message definitions, not from the codec crate:
-//! where the two disagree, the round trips in `tests/admission_round_trip.rs` fail.
+//! Owns the way from an API key to the shape of its response. The facts come from Kafka's message definitions, not from
+//! the codec crate: where the two disagree, the round trips in `tests/admission_round_trip.rs` fail.
 
 mod cluster;
 mod connection;
@@ -16,8 +16,8 @@ mod transaction;
 use super::shape::Shape;
 use crate::api::ApiKey;
 
-/// The shape of the body of a request.
-pub fn of(key: ApiKey) -> &'static Shape {
+/// The shape of the body of a response.
+pub fn shape_of(key: ApiKey) -> &'static Shape {
     match key {
         ApiKey::Produce => &data::PRODUCE,
         ApiKey::Fetch => &data::FETCH,

@@ -1,10 +1,77 @@
-//! Random bodies of requests, made from the table of shapes.
+//! Random bodies of requests and responses, made from the tables of shapes.
 //!
 //! Owns the writer's side of the table: whatever it makes has the shape of its version, with every field at random, so
 //! that it must pass the walk, decode to its end and come back from the codec crate byte for byte. Tagged fields never
 //! hold their default, for an encoder leaves such fields out.
 
+use bytes::{Bytes, BytesMut};
 use weir_protocol::admission::shape::{Field, Kind, Shape};
+use weir_protocol::admission::{self, AdmissionError, requests, responses};
+use weir_protocol::api::{self, ApiKey};
+use weir_protocol::messages::{RequestKind, ResponseKind};
+
+/// Every API at every version that is parsed, KRaft's own included.
+pub(crate) fn every_version() -> impl Iterator<Item = (ApiKey, i16)> {
+    ApiKey::iter().map(api::versions).flat_map(|api| {
+        (api.min..=api.max).filter(move |&version| api.parses(version)).map(move |version| (api.key, version))
+    })
+}
+
+/// Which way a message goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Side {
+    Request,
+    Response,
+}
+
+/// A message that the codec crate has decoded.
+#[derive(Debug)]
+pub(crate) enum Decoded {
+    Request(RequestKind),
+    Response(ResponseKind),
+}
+
+impl Side {
+    pub(crate) const BOTH: [Side; 2] = [Side::Request, Side::Response];
+
+    pub(crate) fn shape(self, key: ApiKey) -> &'static Shape {
+        match self {
+            Side::Request => requests::shape_of(key),
+            Side::Response => responses::shape_of(key),
+        }
+    }
+
+    pub(crate) fn admit(self, key: ApiKey, version: i16, body: &[u8]) -> Result<(), AdmissionError> {
+        match self {
+            Side::Request => admission::admit(key, version, body),
+            Side::Response => admission::admit_response(key, version, body),
+        }
+    }
+
+    pub(crate) fn decode(self, key: ApiKey, version: i16, body: &mut Bytes) -> Result<Decoded, String> {
+        let decoded = match self {
+            Side::Request => RequestKind::decode(key, body, version).map(Decoded::Request),
+            Side::Response => ResponseKind::decode(key, body, version).map(Decoded::Response),
+        };
+        decoded.map_err(|error| error.root_cause().to_string())
+    }
+
+    /// A body at `version`, made by `random`.
+    pub(crate) fn random_body(self, key: ApiKey, version: i16, sizes: Sizes, random: &mut Random) -> Vec<u8> {
+        body(self.shape(key), version, sizes, random)
+    }
+}
+
+impl Decoded {
+    pub(crate) fn encode(&self, version: i16) -> Result<BytesMut, String> {
+        let mut bytes = BytesMut::new();
+        let encoded = match self {
+            Decoded::Request(request) => request.encode(&mut bytes, version),
+            Decoded::Response(response) => response.encode(&mut bytes, version),
+        };
+        encoded.map(|()| bytes).map_err(|error| error.root_cause().to_string())
+    }
+}
 
 /// How large things get.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +114,7 @@ impl Random {
 }
 
 /// A body of this shape at `version`.
-pub(crate) fn body(shape: &Shape, version: i16, sizes: Sizes, random: &mut Random) -> Vec<u8> {
+fn body(shape: &Shape, version: i16, sizes: Sizes, random: &mut Random) -> Vec<u8> {
     let mut writer =
         Writer { bytes: Vec::new(), version, flexible: version >= shape.flexible_from, sizes, random, depth: 0 };
     writer.fields(shape.fields);
@@ -75,10 +142,11 @@ impl Writer<'_> {
     }
 
     fn value(&mut self, field: &Field) {
-        // A tagged field's default is null or empty, and defaults are not written.
+        // A tagged field's default is null, empty or false, and defaults are not written.
         let null =
             field.tag.is_none() && field.is_nullable_in(self.version) && self.random.percent(self.sizes.null_percent);
         match field.kind {
+            Kind::Bool if field.tag.is_some() => self.bytes.push(1),
             Kind::Bool => self.bytes.push(self.random.below(2) as u8),
             Kind::Fixed(bytes) => self.fixed(bytes),
             Kind::String if null => self.string_length(None),
