@@ -10,6 +10,7 @@
 mod classic;
 mod clock;
 mod config;
+mod coordinator;
 mod group_type;
 mod ids;
 mod partitioner;
@@ -21,6 +22,9 @@ mod timers;
 pub use classic::ClassicState;
 pub use clock::{Clock, Now, SystemClock};
 pub use config::GroupConfig;
+pub use coordinator::{
+    GroupCoordinator, LoadError, LoadSummary, OffsetsLog, Pending, ReplicatedCallback, Reply, RequestContext,
+};
 pub use group_type::GroupType;
 pub use ids::{GroupId, InstanceId, MemberId, Ticket};
 pub use partitioner::partition_for;
@@ -29,3 +33,6 @@ pub use record::{
 };
 pub use shard::{Answer, DeletedTopic, Effects, GroupCoordinatorShard, JoinContext, ListFilter};
 pub use state::{DurableState, Group, OffsetAndMetadata, Offsets, PendingOffsets, TopicOffsets};
+
+/// The internal topic of groups and committed offsets.
+pub const OFFSETS_TOPIC: &str = "__consumer_offsets";

@@ -9,25 +9,25 @@ use crate::group::shard::JoinContext;
 
 /// An assignment protocol that a member speaks, with its metadata for the leader.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Protocol {
+pub(crate) struct Protocol {
     /// `range`, `cooperative-sticky`, ...
-    pub name: StrBytes,
+    pub(crate) name: StrBytes,
     /// Opaque to the broker, but for the subscribed topics of consumers.
-    pub metadata: Bytes,
+    pub(crate) metadata: Bytes,
 }
 
 /// How long a rebalance waits for a member, and how long it may be silent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct MemberTimeouts {
+pub(crate) struct MemberTimeouts {
     /// `max.poll.interval.ms` of a consumer.
-    pub rebalance_ms: i32,
+    pub(crate) rebalance_ms: i32,
     /// `session.timeout.ms`.
-    pub session_ms: i32,
+    pub(crate) session_ms: i32,
 }
 
 /// A member, its assignment and the requests it waits on.
 #[derive(Clone, Debug)]
-pub struct Member {
+pub(crate) struct Member {
     pub(crate) id: MemberId,
     pub(crate) instance_id: Option<InstanceId>,
     pub(crate) client_id: StrBytes,

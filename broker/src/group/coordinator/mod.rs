@@ -1,0 +1,186 @@
+//! The shell around the shards: takes wire requests, runs them on their group's shard, appends the records, and lets the
+//! answers go once those are replicated. It decides nothing about groups.
+//!
+//! Each shard sits behind its own short mutex, locked in place by the calling thread; no lock is held across an await or
+//! while answers are given. A failed append retires the shard, and the broker loads it anew from its log: memory never
+//! runs ahead of a log that refused a record. OffsetFetch and every operation that emits records are answered when all
+//! that their shard had appended is replicated; Heartbeat, DescribeGroups and ListGroups tell the moment and wait for
+//! nothing.
+
+mod admin;
+mod batches;
+mod load;
+mod membership;
+mod offset_fetch;
+mod offsets;
+mod offsets_log;
+mod release;
+mod reply;
+mod slot;
+mod timers;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use weir_protocol::error_code::ErrorCode;
+use weir_protocol::ids::PartitionIndex;
+
+pub use load::{LoadError, LoadSummary};
+pub use offsets_log::{OffsetsLog, ReplicatedCallback};
+pub use reply::{Pending, Reply};
+
+use super::clock::{Clock, Now};
+use super::config::GroupConfig;
+use super::ids::Ticket;
+use super::partitioner::partition_for;
+use super::shard::{Effects, GroupCoordinatorShard};
+use offsets_log::client_error;
+use release::{Barrier, Waiter};
+use slot::Slot;
+
+/// A group id longer than this fits no record; Kafka's own limit for every string.
+const MAX_GROUP_ID_BYTES: usize = i16::MAX as usize;
+
+/// No shard has a deadline.
+const NO_DEADLINE: i64 = i64::MAX;
+
+/// What the coordinator needs to know of a request beside its body.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestContext<'a> {
+    /// The header's client id; empty if it had none.
+    pub client_id: &'a str,
+    /// The client's address as Kafka prints it: `/127.0.0.1`.
+    pub client_host: &'a str,
+    /// The request's version; answers fit it.
+    pub api_version: i16,
+}
+
+/// Coordinates the groups of every `__consumer_offsets` partition that this broker leads.
+pub struct GroupCoordinator {
+    config: Arc<GroupConfig>,
+    log: Arc<dyn OffsetsLog>,
+    clock: Box<dyn Clock>,
+    slots: Box<[Mutex<Slot>]>,
+    next_ticket: AtomicU64,
+    /// When the timers' task wakes next, monotonic.
+    wakes_at_ms: AtomicI64,
+    wake: Notify,
+}
+
+/// One operation's result, and what its answer waits for.
+struct Turned<R> {
+    value: R,
+    barrier: Option<Barrier>,
+}
+
+impl GroupCoordinator {
+    /// A coordinator of no partition yet; `load` makes it one. Run [`GroupCoordinator::run_timers`] beside it.
+    pub fn new(config: GroupConfig, log: Arc<dyn OffsetsLog>, clock: impl Clock) -> Self {
+        let slots = (0..config.offsets_topic_partitions.max(1)).map(|_| Mutex::new(Slot::Absent)).collect();
+        GroupCoordinator {
+            config: Arc::new(config),
+            log,
+            clock: Box::new(clock),
+            slots,
+            next_ticket: AtomicU64::new(0),
+            wakes_at_ms: AtomicI64::new(NO_DEADLINE),
+            wake: Notify::new(),
+        }
+    }
+
+    /// Which partition of `__consumer_offsets` holds a group.
+    pub fn partition_of(&self, group_id: &str) -> PartitionIndex {
+        partition_for(group_id, self.slots.len() as i32)
+    }
+
+    fn slot(&self, partition: PartitionIndex) -> Option<&Mutex<Slot>> {
+        usize::try_from(partition.0).ok().and_then(|index| self.slots.get(index))
+    }
+
+    fn partitions(&self) -> impl Iterator<Item = PartitionIndex> + use<> {
+        (0..self.slots.len() as i32).map(PartitionIndex)
+    }
+
+    fn replication_timeout(&self) -> Duration {
+        Duration::from_millis(self.config.offset_commit_timeout_ms)
+    }
+
+    /// Runs one operation on a partition's shard, with whatever has come due there; `parked` is the request's own ticket.
+    fn turn<R>(
+        &self,
+        partition: PartitionIndex,
+        parked: Option<(Ticket, Waiter)>,
+        operation: impl FnOnce(&mut GroupCoordinatorShard, Now, &mut Effects) -> R,
+    ) -> Result<Turned<R>, ErrorCode> {
+        let slot = self.slot(partition).ok_or(ErrorCode::NotCoordinator)?;
+        let now = self.clock.now();
+        let mut locked = slot.lock();
+        let shard = locked.active()?;
+        if let Some((ticket, waiter)) = parked {
+            shard.waiting.insert(ticket, waiter);
+        }
+        let mut effects = Effects::default();
+        let value = operation(&mut shard.core, now, &mut effects);
+        if shard.core.next_deadline_ms().is_some_and(|due_ms| due_ms <= now.monotonic_ms) {
+            shard.core.on_timeout(now, &mut effects);
+        }
+        if let Err(code) = shard.persist(&*self.log, &self.config, partition, now, effects.records) {
+            let leader_epoch = shard.leader_epoch;
+            let retired = std::mem::replace(&mut *locked, Slot::Loading { leader_epoch });
+            drop(locked);
+            tracing::warn!(partition = partition.0, error = ?code, "append failed; groups are loaded again");
+            if let Slot::Active(shard) = retired {
+                shard.retire(now, ErrorCode::NotCoordinator);
+            }
+            self.log.request_load(partition, leader_epoch);
+            return Err(client_error(code));
+        }
+        self.wake_timers_by(shard.core.next_deadline_ms());
+        let answers = shard.take_waiters(effects.answers);
+        let barrier = Barrier { partition, leader_epoch: shard.leader_epoch, end: shard.log_end };
+        drop(locked);
+        let barrier = (!self.log.is_replicated(partition, barrier.end)).then_some(barrier);
+        release::give_when_replicated(&*self.log, barrier, answers);
+        Ok(Turned { value, barrier })
+    }
+
+    /// Reads a partition's shard.
+    fn read<R>(
+        &self,
+        partition: PartitionIndex,
+        read: impl FnOnce(&GroupCoordinatorShard) -> R,
+    ) -> Result<R, ErrorCode> {
+        let slot = self.slot(partition).ok_or(ErrorCode::NotCoordinator)?;
+        let mut locked = slot.lock();
+        Ok(read(&locked.active()?.core))
+    }
+
+    fn next_ticket(&self) -> Ticket {
+        Ticket(self.next_ticket.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// `response` when what its operation appended is replicated.
+    fn release<T: Send + 'static>(
+        &self,
+        barrier: Option<Barrier>,
+        response: T,
+        refuse: impl FnOnce(T, ErrorCode) -> T + Send + 'static,
+    ) -> Reply<T> {
+        release::reply_when_replicated(&self.log, barrier, self.replication_timeout(), response, refuse)
+    }
+}
+
+impl fmt::Debug for GroupCoordinator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupCoordinator").field("partitions", &self.slots.len()).finish_non_exhaustive()
+    }
+}
+
+/// Whether groups with members may have this id; offsets alone may also be kept under the empty one.
+fn is_group_id(group_id: &str) -> bool {
+    !group_id.is_empty() && group_id.len() <= MAX_GROUP_ID_BYTES
+}

@@ -1,0 +1,89 @@
+//! One partition's place in the coordinator: not ours, being loaded, or led here.
+
+use ahash::AHashMap;
+use weir_protocol::error_code::ErrorCode;
+use weir_protocol::ids::{LeaderEpoch, Offset, PartitionIndex};
+
+use super::batches;
+use super::offsets_log::OffsetsLog;
+use super::release::Waiter;
+use crate::group::clock::Now;
+use crate::group::config::GroupConfig;
+use crate::group::ids::Ticket;
+use crate::group::record::CoordinatorRecord;
+use crate::group::shard::{Answer, Effects, GroupCoordinatorShard};
+
+/// Behind one short mutex; tiny unless the partition is led here.
+pub(super) enum Slot {
+    /// Another broker coordinates these groups.
+    Absent,
+    /// The log of this epoch is being read.
+    Loading { leader_epoch: LeaderEpoch },
+    /// This broker coordinates these groups.
+    Active(Box<ActiveShard>),
+}
+
+/// A shard, and what its shell keeps for it.
+pub(super) struct ActiveShard {
+    pub(super) leader_epoch: LeaderEpoch,
+    pub(super) core: GroupCoordinatorShard,
+    /// Parked requests; as many as the core has tickets, so members bound it.
+    pub(super) waiting: AHashMap<Ticket, Waiter>,
+    /// The offset after the last record that was replayed.
+    pub(super) log_end: Offset,
+}
+
+impl Slot {
+    /// The shard, or what a client is told instead.
+    pub(super) fn active(&mut self) -> Result<&mut ActiveShard, ErrorCode> {
+        match self {
+            Slot::Absent => Err(ErrorCode::NotCoordinator),
+            Slot::Loading { .. } => Err(ErrorCode::CoordinatorLoadInProgress),
+            Slot::Active(shard) => Ok(shard),
+        }
+    }
+}
+
+impl ActiveShard {
+    /// Appends records and replays them at the offsets they got. After an error nothing here can be trusted.
+    pub(super) fn persist(
+        &mut self,
+        log: &dyn OffsetsLog,
+        config: &GroupConfig,
+        partition: PartitionIndex,
+        now: Now,
+        records: Vec<CoordinatorRecord>,
+    ) -> Result<(), ErrorCode> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let batches = batches::encode(records, config.max_batch_bytes, now.wall_ms).map_err(|error| {
+            tracing::error!(partition = partition.0, %error, "group records could not be encoded");
+            ErrorCode::UnknownServerError
+        })?;
+        for batch in batches {
+            let mut offset = log.append(partition, self.leader_epoch, batch.bytes)?;
+            for record in batch.records {
+                self.core.replay(offset, None, record);
+                offset = Offset(offset.0 + 1);
+            }
+            self.log_end = offset;
+        }
+        Ok(())
+    }
+
+    /// Pairs answers with the requests they are for.
+    pub(super) fn take_waiters(&mut self, answers: Vec<Answer>) -> Vec<(Waiter, Answer)> {
+        let pair = |answer: Answer| self.waiting.remove(&answer.ticket()).map(|waiter| (waiter, answer));
+        answers.into_iter().filter_map(pair).collect()
+    }
+
+    /// Answers whatever is parked with `code`; the shard is of no use afterwards.
+    pub(super) fn retire(mut self, now: Now, code: ErrorCode) {
+        let mut effects = Effects::default();
+        self.core.on_unloaded(now, code, &mut effects);
+        for (waiter, answer) in self.take_waiters(effects.answers) {
+            waiter.give(answer);
+        }
+    }
+}
