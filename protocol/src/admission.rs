@@ -24,6 +24,7 @@ use reader::Reader;
 use walk::Budget;
 
 /// Array elements that one request may carry, in all its arrays (`MessageUtil.MAX_ARRAY_LENGTH`, there for each array).
+/// None takes more than 128 bytes once decoded, so no request becomes larger than 128 MB, whatever the frame's limit.
 pub const MAX_ARRAY_ELEMENTS: usize = 1_000_000;
 
 /// Unknown tagged fields that one request may carry (`MessageUtil.MAX_TAGGED_FIELD_COUNT`, there for each struct). Known

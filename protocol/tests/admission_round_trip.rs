@@ -9,6 +9,7 @@ use random_message::{Random, Side, Sizes, every_version};
 use weir_protocol::admission::shape::{Field, Kind};
 use weir_protocol::admission::{Refusal, requests};
 use weir_protocol::api::{self, ApiKey};
+use weir_protocol::request;
 
 const SEEDS: u64 = 64;
 
@@ -96,10 +97,29 @@ fn no_element_of_an_array_is_empty() {
     }
 }
 
+/// With the cap on elements this bounds what any request becomes, however long it is: 128 MB.
 #[test]
-fn the_header_is_flexible_where_the_body_is() {
+fn no_element_of_a_request_takes_more_than_128_bytes() {
+    fn largest(fields: &[Field]) -> usize {
+        let of = |field: &Field| match field.kind {
+            Kind::ArrayOfStructs { fields, element_bytes } => element_bytes.max(largest(fields)),
+            Kind::Struct(fields) => largest(fields),
+            _ => 0,
+        };
+        fields.iter().map(of).max().unwrap_or(0)
+    }
+    for key in ApiKey::iter() {
+        let bytes = largest(requests::shape_of(key).fields);
+        assert!(bytes <= 128, "{key:?} has elements of {bytes} bytes");
+    }
+}
+
+#[test]
+fn a_header_is_flexible_where_its_body_is_but_for_the_answer_to_api_versions() {
     for (key, version) in every_version() {
-        let flexible = version >= requests::shape_of(key).flexible_from;
-        assert_eq!(weir_protocol::request::header_version(key, version) == 2, flexible, "{key:?} v{version}");
+        let flexible = |side: Side| version >= side.shape(key).flexible_from;
+        assert_eq!(request::header_version(key, version) == 2, flexible(Side::Request), "{key:?} v{version}");
+        let answered = flexible(Side::Response) && key != ApiKey::ApiVersions;
+        assert_eq!(key.response_header_version(version) == 1, answered, "{key:?} v{version}");
     }
 }
