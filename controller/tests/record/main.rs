@@ -1,0 +1,4 @@
+//! Metadata records: their bytes against Kafka's, and hostile bytes.
+
+mod golden;
+mod hostile;
