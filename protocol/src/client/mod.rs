@@ -1,1 +1,47 @@
-//! A small async client.
+//! A small async Kafka client: what tests, the command line and replication need, and no more.
+//!
+//! ```text
+//! Producer  Consumer  Admin       what people ask for
+//!        \     |     /
+//!         Client                  bootstrap, metadata, who leads what, retries
+//!           |
+//!        Connection               one socket: pipelining, correlation ids, timeouts, versions
+//! ```
+//!
+//! A [`Connection`] decides nothing: one request, one answer or one error. A [`Client`] finds the broker that must answer
+//! and retries what Kafka calls retriable, a bounded number of times. Every error names the address, the API and, where
+//! there is something to do, what.
+//!
+//! Never joins a consumer group (the coordinator's own tests use real clients for that), and never decodes what a broker
+//! sends beyond the configured frame limit. Within that limit it trusts the array lengths of a response: the codec crate
+//! reserves what they claim, so point it at brokers only.
+
+mod address;
+mod admin;
+mod cluster;
+mod config;
+mod connection;
+mod consumer;
+mod error;
+mod metadata;
+mod offsets;
+mod partitioner;
+mod producer;
+mod retry;
+mod tls;
+mod versions;
+mod visible;
+
+pub use address::{Address, InvalidAddress};
+pub use admin::{Admin, ConfigChange, ConfigResource, NewTopic, PerItem, Target};
+pub use cluster::{Client, CoordinatorKind};
+pub use config::ClientConfig;
+pub use connection::Connection;
+pub use consumer::{Consumer, ConsumerConfig, PolledRecords};
+pub use error::ClientError;
+pub use metadata::{BrokerMetadata, Metadata, PartitionMetadata, TopicMetadata};
+pub use offsets::{Isolation, ListedOffset, OffsetSpec};
+pub use partitioner::{murmur2, partition_for_key};
+pub use producer::{Acks, Delivery, NewRecord, Producer, ProducerConfig};
+pub use tls::{ClientIdentity, TlsConfig, TlsConfigError};
+pub use versions::BrokerVersions;
