@@ -2,7 +2,12 @@
 
 pub mod checkpoint;
 pub mod config;
+pub mod context;
+#[cfg(test)]
+mod faults;
+pub mod file_cache;
 pub mod identity;
+mod index_file;
 pub mod leader_epoch_cache;
 pub mod log;
 pub mod manager;
