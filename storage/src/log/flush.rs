@@ -1,0 +1,186 @@
+//! Makes what was appended durable.
+//!
+//! The mutex is held to see what there is to sync and to note that it was; every fsync runs outside of it, so appends go
+//! on meanwhile. Order: batches first, then what a recovery needs of the leader epochs, then the recovery point moves. A
+//! failed fsync takes the directory offline and is never tried again, for the kernel may have dropped the pages.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use weir_protocol::ids::Offset;
+
+use super::{Log, StorageError};
+use crate::segment::{Segment, SegmentFile};
+
+/// A snapshot of the producers is taken with the flush that finds this much written since the last: it bounds what a
+/// recovery walks, whatever the size of a segment.
+const SNAPSHOT_EVERY_BYTES: u64 = 64 << 20;
+
+/// Truncations that a flush may lose a race with before it gives up for now.
+const MAX_ROUNDS: u32 = 8;
+
+/// What one round of a flush syncs.
+struct Round {
+    dir: Arc<Path>,
+    generation: u32,
+    log_end: Offset,
+    segments: Vec<(Segment, bool)>,
+    sync_folder: bool,
+    sync_indexes: bool,
+    flushed_bytes: u64,
+}
+
+impl Log {
+    /// Makes everything below `up_to` durable, and whatever else was appended before the call. Returns the recovery point.
+    pub fn flush(&self, up_to: Offset) -> Result<Offset, StorageError> {
+        for _ in 0..MAX_ROUNDS {
+            let Some(round) = self.begin_round(up_to)? else { break };
+            self.sync(&round).map_err(|error| self.fail_fsync(error))?;
+            if self.finish_round(&round)? {
+                break;
+            }
+        }
+        Ok(self.recovery_point())
+    }
+
+    /// Makes everything durable, and leaves the folder as a clean stop does: complete indexes, the producers' snapshot, the
+    /// leader epochs. Nothing is taken after it.
+    pub fn close(&self) -> Result<(), StorageError> {
+        {
+            let mut state = self.state.lock();
+            if state.closed {
+                return Ok(());
+            }
+            self.check_online()?;
+            state.closed = true;
+            let super::state::State { active, dir, producers, epochs, log_end, .. } = &mut *state;
+            active.complete_indexes(dir).map_err(|error| self.fail("index write", error))?;
+            producers.set_end_offset(*log_end);
+            producers.take_snapshot(dir).map_err(|error| self.fail("producer snapshot", error))?;
+            epochs.write_if_dirty(dir).map_err(|error| self.fail("leader epoch checkpoint", error))?;
+        }
+        self.flush(Offset(i64::MAX))?;
+        self.close_handles();
+        Ok(())
+    }
+
+    /// Takes no more appends, without making anything durable: the partition is being deleted.
+    pub fn close_for_deletion(&self) {
+        self.state.lock().closed = true;
+        self.close_handles();
+    }
+
+    /// Writes a snapshot of the producers at the log end; returns whether there was anything to write.
+    pub fn take_producer_snapshot(&self) -> Result<bool, StorageError> {
+        let mut state = self.state.lock();
+        self.check_online()?;
+        let super::state::State { dir, producers, log_end, .. } = &mut *state;
+        producers.set_end_offset(*log_end);
+        let taken = producers.take_snapshot(dir).map_err(|error| self.fail("producer snapshot", error))?;
+        state.bytes_since_snapshot = 0;
+        Ok(taken)
+    }
+
+    /// Lets go of every open file; they open again when they are needed.
+    pub fn close_handles(&self) {
+        let state = self.state.lock();
+        state.sealed.iter().for_each(|sealed| sealed.segment.close());
+        state.active.segment.close();
+    }
+
+    /// What is to be synced, `None` if the log is durable up to there.
+    fn begin_round(&self, up_to: Offset) -> Result<Option<Round>, StorageError> {
+        let mut state = self.state.lock();
+        self.check_online()?;
+        let unsynced = state.sealed.iter().any(|sealed| !sealed.synced) || state.recovery_point < state.log_end;
+        if state.recovery_point >= up_to.min(state.log_end) && !(unsynced && up_to >= state.log_end) {
+            return Ok(None);
+        }
+        if !unsynced {
+            return Ok(None);
+        }
+        let dir = Arc::clone(&state.dir);
+        if state.bytes_since_snapshot >= SNAPSHOT_EVERY_BYTES {
+            let log_end = state.log_end;
+            state.producers.set_end_offset(log_end);
+            state.producers.take_snapshot(&dir).map_err(|error| self.fail("producer snapshot", error))?;
+            state.bytes_since_snapshot = 0;
+        }
+        state.active.write_indexes(&dir).or_else(|error| match self.fail("index write", error) {
+            StorageError::DiskFull { .. } => Ok(()),
+            failed => Err(failed),
+        })?;
+        state.epochs.write_if_dirty(&dir).map_err(|error| self.fail("leader epoch checkpoint", error))?;
+        let mut segments: Vec<_> =
+            state.sealed.iter().filter(|sealed| !sealed.synced).map(|sealed| (sealed.segment.clone(), true)).collect();
+        if state.active.size > 0 {
+            segments.push((state.active.segment.clone(), false));
+        }
+        Ok(Some(Round {
+            dir,
+            generation: state.generation,
+            log_end: state.log_end,
+            segments,
+            sync_folder: !state.active.folder_synced,
+            sync_indexes: state.active.indexes_unsynced,
+            flushed_bytes: state.unflushed_bytes,
+        }))
+    }
+
+    fn sync(&self, round: &Round) -> io::Result<()> {
+        for (segment, sealed) in &round.segments {
+            let file = match segment.data(&round.dir, &self.context, false) {
+                Ok(file) => file,
+                // Retention took it: there is nothing to be durable.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            file.sync_data()?;
+            if *sealed || round.sync_indexes {
+                for kind in [SegmentFile::OffsetIndex, SegmentFile::TimeIndex, SegmentFile::TransactionIndex] {
+                    match File::open(segment.path(&round.dir, kind)) {
+                        Ok(file) => file.sync_data()?,
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+        }
+        if round.sync_folder {
+            File::open(&*round.dir)?.sync_all()?;
+            if let Some(parent) = round.dir.parent() {
+                File::open(parent)?.sync_all()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes what is durable now; `false` if a truncation came between, when it must be done again.
+    fn finish_round(&self, round: &Round) -> Result<bool, StorageError> {
+        let mut state = self.state.lock();
+        if state.generation != round.generation {
+            return Ok(false);
+        }
+        for (segment, sealed) in &round.segments {
+            if let Ok(at) = state.sealed.binary_search_by_key(&segment.base_offset, |other| other.base_offset()) {
+                // One that was sealed meanwhile still lacks the sync of its last batches and its indexes.
+                state.sealed[at].synced |= *sealed;
+            } else if segment.base_offset == state.active.base_offset() {
+                state.active.folder_synced |= round.sync_folder;
+                state.active.indexes_unsynced &= !round.sync_indexes;
+            }
+        }
+        state.recovery_point = state.recovery_point.max(round.log_end);
+        state.unflushed_bytes = state.unflushed_bytes.saturating_sub(round.flushed_bytes);
+        self.publish(&state);
+        Ok(true)
+    }
+
+    /// Always takes the directory offline, even for a full disk: what an fsync lost is lost.
+    fn fail_fsync(&self, error: io::Error) -> StorageError {
+        self.context.take_offline(&format!("fsync of {}", self.topic_partition), &error);
+        StorageError::Io { doing: "fsync", error }
+    }
+}

@@ -1,1 +1,0 @@
-//! One segment: a batch file and its indexes.

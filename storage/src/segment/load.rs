@@ -1,0 +1,324 @@
+//! Makes sense of a segment's files after a restart or a truncation.
+//!
+//! Owns three questions: how far the batches are whole (`check_batches`), which index entries can be believed, and what
+//! an [`ActiveSegment`] over these files knows (`load`). Index entries that are believed are kept; from the last of them
+//! on the batch headers are walked, which yields the end offset and any entry that was lost. Indexes that are missing or
+//! implausible are made again from the segment's beginning. Never reads a batch's records, and cuts a file only where the
+//! caller said that it may.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use weir_protocol::ids::Offset;
+use weir_protocol::records::batch::{self, BatchHeader};
+
+use super::active::ActiveSegment;
+use super::scan::{BatchScanner, LONG_WALK_BYTES, ScanError, Scanned};
+use super::{Segment, SegmentFile};
+use crate::context::StorageContext;
+use crate::index_file::{IndexTail, read_entry};
+use crate::offset_index::{self, OffsetIndexEntry};
+use crate::time_index::{self, TimeIndexEntry};
+
+/// The largest data file that Kafka's formats allow (positions are 31 bits).
+const MAX_SEGMENT_BYTES: u64 = i32::MAX as u64;
+
+/// How a segment is loaded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SegmentLoad {
+    /// Batches below this offset were fsynced: if one of them does not read, nothing is cut and the load fails.
+    pub(crate) recovery_point: Offset,
+    /// Batches whose last offset is at or above this are handed to the visitor.
+    pub(crate) visit_from: Offset,
+    /// The last batch may be cut short or half written: check its CRC too.
+    pub(crate) check_tail: bool,
+    /// Look at every index entry, not only the last.
+    pub(crate) check_indexes: bool,
+    pub(crate) index_interval_bytes: u32,
+    pub(crate) now_ms: i64,
+}
+
+/// A segment, and where its batches end.
+#[derive(Debug)]
+pub(crate) struct LoadedSegment {
+    pub(crate) active: ActiveSegment,
+    pub(crate) next_offset: Offset,
+}
+
+/// Why a segment does not load.
+#[derive(Debug, thiserror::Error)]
+pub enum SegmentLoadError {
+    /// A batch that was fsynced does not read.
+    #[error("segment {base_offset}: {reason}, below the recovery point {recovery_point}: nothing was changed")]
+    Corrupt {
+        /// Of the segment.
+        base_offset: Offset,
+        /// What is wrong, and where.
+        reason: String,
+        /// What was fsynced.
+        recovery_point: Offset,
+    },
+    /// The file is larger than positions can say.
+    #[error("segment {base_offset} has {bytes} bytes")]
+    TooLarge {
+        /// Of the segment.
+        base_offset: Offset,
+        /// Its size.
+        bytes: u64,
+    },
+    /// The files do not read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// What a visitor of batches is given: the file, where the batch is, and its header.
+pub(crate) type Visit<'a> = dyn FnMut(&File, &Scanned) -> Result<(), SegmentLoadError> + 'a;
+
+/// The size of a data file.
+pub(crate) fn data_size(file: &File, base_offset: Offset) -> Result<u32, SegmentLoadError> {
+    let bytes = file.metadata()?.len();
+    if bytes > MAX_SEGMENT_BYTES {
+        return Err(SegmentLoadError::TooLarge { base_offset, bytes });
+    }
+    Ok(bytes as u32)
+}
+
+/// Loads the segment as the one to append to. A tail that is cut off or no batch is removed, with a log line, unless it lies
+/// below the recovery point.
+pub(crate) fn load(
+    segment: Segment,
+    dir: &Path,
+    context: &StorageContext,
+    how: &SegmentLoad,
+    visit: &mut Visit<'_>,
+) -> Result<LoadedSegment, SegmentLoadError> {
+    let base_offset = segment.base_offset;
+    let file = segment.data(dir, context, false)?;
+    let size = data_size(&file, base_offset)?;
+    let mut active = ActiveSegment::new(base_offset, how.now_ms);
+    active.segment = segment;
+    // Taken as synced: the name was there when the process started. A crash of the host may still show otherwise, so the
+    // first flush syncs the folder again.
+    if size == 0 {
+        return Ok(LoadedSegment { active, next_offset: base_offset });
+    }
+    let indexed = adopt_indexes(&mut active, dir, size, how.check_indexes)?;
+    let from = first_position(&active, dir, indexed.map_or(0, |entry| entry.position), how)?;
+    active.largest_timestamp = active.time_index.last();
+    if let Some(first) = header_at(&file, 0, size)? {
+        active.set_rolling_timestamp(first.max_timestamp);
+    }
+    let mut walk = Walk { active, file: &file, how, indexed, next_offset: base_offset };
+    let valid = walk.run(from, size, visit)?;
+    let Walk { mut active, next_offset, .. } = walk;
+    if valid < size {
+        tracing::warn!(
+            file = %active.segment.path(dir, SegmentFile::Log).display(),
+            position = valid, removed_bytes = size - valid, %next_offset,
+            "removing the end of a log that a crash left incomplete"
+        );
+        file.set_len(u64::from(valid))?;
+    }
+    active.size = valid;
+    Ok(LoadedSegment { active, next_offset })
+}
+
+/// Takes over the entries of both indexes that can be believed; returns the last of the offset index.
+fn adopt_indexes(
+    active: &mut ActiveSegment,
+    dir: &Path,
+    size: u32,
+    all: bool,
+) -> Result<Option<OffsetIndexEntry>, SegmentLoadError> {
+    let base_offset = active.base_offset();
+    let open = |kind| match File::open(active.segment.path(dir, kind)) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
+    let (Some(offsets), Some(times)) = (open(SegmentFile::OffsetIndex)?, open(SegmentFile::TimeIndex)?) else {
+        return Ok(None);
+    };
+    let len = match offset_index::believable_entries(&offsets, size, all)? {
+        Some(0) => return Ok(None),
+        Some(len) => len,
+        None => {
+            tracing::warn!(dir = %dir.display(), %base_offset, "offset index is not plausible, making it again");
+            return Ok(None);
+        }
+    };
+    let last_bytes = read_entry(&offsets, len - 1)?;
+    let last = OffsetIndexEntry::decode(last_bytes);
+    let end = base_offset + i64::from(last.relative_offset) + 1;
+    let Some(times_len) = time_index::believable_entries(&times, base_offset, end, all)? else {
+        tracing::warn!(dir = %dir.display(), %base_offset, "time index is not plausible, making it again");
+        return Ok(None);
+    };
+    let last_time: Option<[u8; TimeIndexEntry::BYTES]> =
+        times_len.checked_sub(1).map(|last| read_entry(&times, last)).transpose()?;
+    active.offset_index.tail = IndexTail::from_file(len, Some(last_bytes));
+    active.time_index.tail = IndexTail::from_file(times_len, last_time);
+    Ok(Some(last))
+}
+
+/// Where the walk begins: at the last index entry, or earlier if batches before it are to be visited.
+fn first_position(
+    active: &ActiveSegment,
+    dir: &Path,
+    indexed: u32,
+    how: &SegmentLoad,
+) -> Result<u32, SegmentLoadError> {
+    let base_offset = active.base_offset();
+    let len = active.offset_index.tail.len();
+    if len == 0 || how.visit_from <= base_offset {
+        return Ok(0);
+    }
+    let file = File::open(active.segment.path(dir, SegmentFile::OffsetIndex))?;
+    let around = offset_index::lookup_in_file(&file, len, base_offset, how.visit_from, how.visit_from)?;
+    Ok(around.lower.map_or(0, |lower| lower.position).min(indexed))
+}
+
+fn header_at(file: &File, position: u32, size: u32) -> io::Result<Option<BatchHeader>> {
+    if u64::from(position) + BatchHeader::LEN as u64 > u64::from(size) {
+        return Ok(None);
+    }
+    let mut bytes = [0; BatchHeader::LEN];
+    file.read_exact_at(&mut bytes, u64::from(position))?;
+    Ok(BatchHeader::parse(&bytes).ok())
+}
+
+/// The walk from the last believed index entry to the end.
+struct Walk<'a> {
+    active: ActiveSegment,
+    file: &'a File,
+    how: &'a SegmentLoad,
+    indexed: Option<OffsetIndexEntry>,
+    next_offset: Offset,
+}
+
+impl Walk<'_> {
+    /// Returns where the whole batches end.
+    fn run(&mut self, from: u32, size: u32, visit: &mut Visit<'_>) -> Result<u32, SegmentLoadError> {
+        let mut buffer = vec![0; LONG_WALK_BYTES.min((size as usize).max(2 * BatchHeader::LEN))];
+        let mut scanner = BatchScanner::new(self.file, from, size, &mut buffer);
+        // One batch behind, since the last one must be checked before it is believed.
+        let mut held: Option<Scanned> = None;
+        let stopped = loop {
+            match scanner.next() {
+                Ok(Some(scanned)) if scanned.header.base_offset < self.next_offset_after(held) => {
+                    break Some((scanned.position, format!("offset {} repeats", scanned.header.base_offset)));
+                }
+                Ok(Some(scanned)) => {
+                    if let Some(whole) = held.replace(scanned) {
+                        self.take_in(&whole, visit)?;
+                    }
+                }
+                Ok(None) => break None,
+                Err(ScanError::Io(error)) => return Err(error.into()),
+                Err(ScanError::Torn { position }) => break Some((position, "a batch is cut off".to_owned())),
+                Err(ScanError::Corrupt { position, error }) => break Some((position, error.to_string())),
+            }
+        };
+        let mut bad = stopped;
+        if let Some(last) = held {
+            match self.how.check_tail.then(|| check_crc(self.file, &last, &mut Vec::new())).transpose()?.flatten() {
+                Some(reason) => bad = Some((last.position, reason)),
+                None => self.take_in(&last, visit)?,
+            }
+        }
+        let Some((position, reason)) = bad else { return Ok(size) };
+        let recovery_point = self.how.recovery_point;
+        if self.next_offset < recovery_point {
+            let base_offset = self.active.base_offset();
+            let reason = format!("{reason} at position {position}");
+            return Err(SegmentLoadError::Corrupt { base_offset, reason, recovery_point });
+        }
+        Ok(position)
+    }
+
+    fn next_offset_after(&self, held: Option<Scanned>) -> i64 {
+        held.map_or(self.next_offset.0, |held| held.header.next_offset())
+    }
+
+    fn take_in(&mut self, scanned: &Scanned, visit: &mut Visit<'_>) -> Result<(), SegmentLoadError> {
+        self.next_offset = Offset(scanned.header.next_offset());
+        let interval = self.how.index_interval_bytes;
+        match self.indexed {
+            Some(last) if scanned.position < last.position => {}
+            Some(last) if scanned.position == last.position => self.active.resume_index_at(&scanned.header),
+            _ => self.active.index(&scanned.header, scanned.position, interval),
+        }
+        if scanned.header.last_offset() >= self.how.visit_from.0 {
+            visit(self.file, scanned)?;
+        }
+        Ok(())
+    }
+}
+
+/// Visits the batches of a whole segment whose last offset is at or above `from`; stops quietly at what is no batch, which
+/// is for the segment's readers to report.
+pub(crate) fn visit_batches(
+    file: &File,
+    size: u32,
+    from: Offset,
+    visit: &mut Visit<'_>,
+) -> Result<(), SegmentLoadError> {
+    let mut buffer = vec![0; LONG_WALK_BYTES];
+    let mut scanner = BatchScanner::new(file, 0, size, &mut buffer);
+    loop {
+        match scanner.next() {
+            Ok(Some(scanned)) if scanned.header.last_offset() < from.0 => {}
+            Ok(Some(scanned)) => visit(file, &scanned)?,
+            Err(ScanError::Io(error)) => return Err(error.into()),
+            Ok(None) | Err(_) => return Ok(()),
+        }
+    }
+}
+
+/// How far the batches of a file are whole: every one is a batch, and those at or above `from` have their CRC. Returns the
+/// position of the first bad one and the offset it was to begin at, or `None` if there is none.
+pub(crate) fn check_batches(
+    file: &File,
+    base_offset: Offset,
+    size: u32,
+    from: Offset,
+) -> Result<Option<(u32, Offset, String)>, SegmentLoadError> {
+    let mut buffer = vec![0; LONG_WALK_BYTES];
+    let mut scanner = BatchScanner::new(file, 0, size, &mut buffer);
+    let mut batch_bytes = Vec::new();
+    let mut next_offset = base_offset;
+    loop {
+        let (position, reason) = match scanner.next() {
+            Ok(None) => return Ok(None),
+            Err(ScanError::Io(error)) => return Err(error.into()),
+            Err(ScanError::Torn { position }) => (position, "a batch is cut off".to_owned()),
+            Err(ScanError::Corrupt { position, error }) => (position, error.to_string()),
+            Ok(Some(scanned)) if scanned.header.base_offset < next_offset.0 => {
+                (scanned.position, format!("offset {} repeats", scanned.header.base_offset))
+            }
+            Ok(Some(scanned)) => {
+                let bad = match scanned.header.last_offset() >= from.0 {
+                    true => check_crc(file, &scanned, &mut batch_bytes)?,
+                    false => None,
+                };
+                match bad {
+                    Some(reason) => (scanned.position, reason),
+                    None => {
+                        next_offset = Offset(scanned.header.next_offset());
+                        continue;
+                    }
+                }
+            }
+        };
+        return Ok(Some((position, next_offset, reason)));
+    }
+}
+
+/// What is wrong with the batch, if its CRC is.
+fn check_crc(file: &File, scanned: &Scanned, bytes: &mut Vec<u8>) -> io::Result<Option<String>> {
+    bytes.resize(scanned.size() as usize, 0);
+    file.read_exact_at(bytes, u64::from(scanned.position))?;
+    Ok(batch::verify_crc(bytes).err().map(|error| error.to_string()))
+}
