@@ -83,7 +83,8 @@ fn check(image: &MetadataImage, update: &FeatureUpdate, context: &Context<'_>) -
         return Err("The controller does not support the given feature.".to_owned());
     };
     let may_be_off = &**name != METADATA_VERSION_FEATURE;
-    if !(*min..=*max).contains(&level) && !(level == 0 && may_be_off) {
+    let is_off = level == 0 && may_be_off;
+    if !is_off && !(*min..=*max).contains(&level) {
         return Err(format!("The controller only supports versions {min}-{max}"));
     }
     for broker in image.brokers() {

@@ -19,7 +19,7 @@ use crate::record::MetadataRecord;
 pub struct MetadataDelta {
     /// Every topic that was created, changed or deleted.
     pub topics: BTreeMap<TopicId, TopicDelta>,
-    /// Every resource of which a config was set or deleted; those of a deleted topic are not named.
+    /// Every resource of which a config was set or unset, be it by the deletion of its topic.
     pub configs: BTreeSet<ConfigResource>,
     /// Every broker that registered, changed or left.
     pub brokers: BTreeSet<BrokerId>,
@@ -81,8 +81,10 @@ impl MetadataDelta {
             }
             MetadataRecord::RemoveTopic(removed) => {
                 let before = image.topic(removed.topic_id).cloned();
+                let configured = before.as_ref().is_some_and(|topic| image.topic_configs(&topic.name).is_some());
                 image.apply(record)?;
                 if let Some(before) = before {
+                    self.configs.extend(configured.then(|| ConfigResource::topic(before.name.clone())));
                     self.note_deleted(before);
                 }
             }
@@ -113,10 +115,6 @@ impl MetadataDelta {
         let configured = before.configs.iter().chain(after.configs.iter()).map(|(resource, _)| resource);
         let changed = configured.filter(|resource| before.configs(resource) != after.configs(resource));
         delta.configs.extend(changed);
-        let deleted: Vec<_> = delta.deleted_topics().map(|topic| topic.name.clone()).collect();
-        for name in deleted.into_iter().filter(|name| after.topic_id(name).is_none()) {
-            delta.configs.remove(&ConfigResource::topic(name));
-        }
         delta
     }
 
@@ -181,7 +179,6 @@ impl MetadataDelta {
 
     /// Notes that a topic is gone; one that came and went within the delta was never there.
     fn note_deleted(&mut self, topic: Arc<Topic>) {
-        self.configs.remove(&ConfigResource::topic(topic.name.clone()));
         let earlier = self.topics.remove(&topic.id);
         let topic = match earlier {
             Some(TopicDelta { change: TopicChange::Created, .. }) => return,

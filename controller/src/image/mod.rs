@@ -54,7 +54,8 @@ pub struct MetadataImage {
     brokers: OrdMap<BrokerId, Arc<BrokerRegistration>>,
     topics: HashMap<TopicId, Arc<Topic>>,
     topic_ids: OrdMap<Arc<str>, TopicId>,
-    /// The topics whose names hold `.` or `_`, by their name with every `.` made `_`: metrics cannot tell these apart.
+    /// The topics whose names hold `.` or `_`, by their name with every `.` made `_`, sorted: metrics
+    /// cannot tell these apart.
     colliding_names: OrdMap<Arc<str>, Arc<[Arc<str>]>>,
     configs: ConfigsImage,
     next_producer_id: ProducerId,

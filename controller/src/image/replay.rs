@@ -178,7 +178,9 @@ impl MetadataImage {
         if has_collision_chars(&record.name) {
             let names =
                 self.colliding_names.entry(unify_collision_chars(&record.name).into()).or_insert_with(|| [].into());
-            *names = names.iter().cloned().chain([record.name.clone()]).collect();
+            let mut sorted: Vec<_> = names.iter().cloned().chain([record.name.clone()]).collect();
+            sorted.sort();
+            *names = sorted.into();
         }
         Ok(())
     }
