@@ -42,7 +42,7 @@ pub struct NetworkConfig {
     pub max_connections_per_ip_overrides: HashMap<IpAddr, usize>,
     /// `connections.max.idle.ms`; `None` for no limit.
     pub connections_max_idle: Option<Duration>,
-    /// `socket.listen.backlog.size`.
+    /// `socket.listen.backlog.size`; less than 1024 is taken as 1024.
     pub socket_listen_backlog_size: i32,
     /// `socket.send.buffer.bytes`; `None` (-1) leaves it to the kernel, which then tunes it.
     pub socket_send_buffer_bytes: Option<usize>,

@@ -48,14 +48,9 @@ pub struct NetworkThreadMetrics {
     pub busy_ns: AtomicU64,
 }
 
-/// Adds to a counter that only the calling thread writes: no locked instruction.
+/// Adds to a counter that only the calling thread writes: no locked instruction. Wraps, so that it can take away too.
 pub(super) fn add(counter: &AtomicU64, amount: u64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
-}
-
-/// Subtracts from a counter that only the calling thread writes.
-pub(super) fn subtract(counter: &AtomicU64, amount: u64) {
-    counter.store(counter.load(Ordering::Relaxed).wrapping_sub(amount), Ordering::Relaxed);
 }
 
 /// All of the network's counters.
