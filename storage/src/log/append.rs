@@ -140,6 +140,10 @@ impl Log {
             return Ok(Written::Duplicate(earlier));
         }
         self.roll_if_due(state, records.len() as u32, extent, config, now_ms)?;
+        if config.preallocate && state.active.size == 0 {
+            let reserved = state.active.preallocate(&state.dir, &self.context, config.segment_bytes);
+            reserved.map_err(|error| self.fail("preallocation", error))?;
+        }
         self.write(state, records)?;
         for found in batches(records) {
             let (header, _) = found?;
@@ -174,7 +178,7 @@ impl Log {
         let jitter_ms = self.jitter_ms(state.active.base_offset(), config);
         let max_timestamp = extent.summary.max_timestamp;
         if state.active.should_roll(bytes, extent.last_offset, max_timestamp, now_ms, jitter_ms, config) {
-            self.roll_to(state, extent.first_offset, config, now_ms)?;
+            self.roll_to(state, extent.first_offset, now_ms)?;
         }
         Ok(())
     }
@@ -299,6 +303,15 @@ fn whole_batches(records: &[u8], max_leader_epoch: LeaderEpoch) -> Result<(&[u8]
     Ok((&records[..records.len() - rest.len()], summary))
 }
 
+/// No segment can hold more than positions of 31 bits say, whatever the configuration.
+fn check_file_size(records: &[u8]) -> Result<(), AppendError> {
+    let segment_bytes = i32::MAX as u32;
+    if records.len() > segment_bytes as usize {
+        return Err(AppendError::LargerThanSegment { size_bytes: records.len(), segment_bytes });
+    }
+    Ok(())
+}
+
 /// The offsets of batches that come with theirs: ascending, and none below the log end.
 fn continuing_extent(records: &[u8], state: &State, summary: Summary) -> Result<Extent, AppendError> {
     let mut extent: Option<Extent> = None;
@@ -315,6 +328,7 @@ fn continuing_extent(records: &[u8], state: &State, summary: Summary) -> Result<
             Some(extent) => return Err(out_of_order(extent, first_batch_last, state)),
         }
     }
+    check_file_size(records)?;
     let extent = extent.ok_or_else(|| AppendError::InvalidRecord("The append holds no record batch".to_owned()))?;
     if extent.first_offset < state.log_end {
         return Err(out_of_order(&extent, first_batch_last, state));

@@ -75,6 +75,9 @@ pub enum AppendError {
         /// The directory.
         dir: String,
     },
+    /// The process may open no more files: a limit of the host, not a fault of the disk. Later appends may succeed.
+    #[error("cannot open a file of the log: the process has too many open files")]
+    OutOfHandles,
     /// The log was closed or deleted.
     #[error("the log is closed")]
     Closed,
@@ -164,6 +167,9 @@ pub enum StorageError {
         /// The directory.
         dir: String,
     },
+    /// The process may open no more files; nothing is offline.
+    #[error("the process has too many open files")]
+    OutOfHandles,
 }
 
 impl From<StorageError> for AppendError {
@@ -172,6 +178,7 @@ impl From<StorageError> for AppendError {
             StorageError::Io { error, .. } => Self::Io(error),
             StorageError::DirOffline { dir, reason } => Self::DirOffline { dir, reason },
             StorageError::DiskFull { dir } => Self::DiskFull { dir },
+            StorageError::OutOfHandles => Self::OutOfHandles,
         }
     }
 }

@@ -95,10 +95,7 @@ impl Log {
         let mut state = self.state.lock();
         self.check_online()?;
         let unsynced = state.sealed.iter().any(|sealed| !sealed.synced) || state.recovery_point < state.log_end;
-        if state.recovery_point >= up_to.min(state.log_end) && !(unsynced && up_to >= state.log_end) {
-            return Ok(None);
-        }
-        if !unsynced {
+        if !unsynced || up_to <= state.recovery_point {
             return Ok(None);
         }
         let dir = Arc::clone(&state.dir);
@@ -134,7 +131,7 @@ impl Log {
             let file = match segment.data(&round.dir, &self.context, false) {
                 Ok(file) => file,
                 // Retention took it: there is nothing to be durable.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) if *sealed && error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
             file.sync_data()?;
@@ -178,8 +175,12 @@ impl Log {
         Ok(true)
     }
 
-    /// Always takes the directory offline, even for a full disk: what an fsync lost is lost.
+    /// Always takes the directory offline, even for a full disk: what an fsync lost is lost. Only a partition that is being
+    /// deleted may lose its files under a flush.
     fn fail_fsync(&self, error: io::Error) -> StorageError {
+        if error.kind() == io::ErrorKind::NotFound && self.is_closed() {
+            return StorageError::Io { doing: "fsync", error };
+        }
         self.context.take_offline(&format!("fsync of {}", self.topic_partition), &error);
         StorageError::Io { doing: "fsync", error }
     }

@@ -226,8 +226,8 @@ impl Loader<'_> {
             let base_offset = segment.base_offset();
             let file = segment.segment.data(dir, &self.how.context, false)?;
             let size = data_size(&file, base_offset)?;
-            let Some((position, next_offset, reason)) = load::check_batches(&file, base_offset, size, recovery_point)?
-            else {
+            let start = load::checked_position(&segment.segment, dir, &file, size, recovery_point)?;
+            let Some((position, next_offset, reason)) = load::check_batches(&file, start, size, recovery_point)? else {
                 continue;
             };
             if next_offset < recovery_point {
@@ -317,7 +317,7 @@ impl Loader<'_> {
         let epochs_from = match (self.epochs_lost, clean) {
             (true, _) => state.log_start,
             (false, true) => unknown_end,
-            (false, false) => how.recovery_point.max(active_base),
+            (false, false) => how.recovery_point,
         };
         let visit_from = producers_from.min(epochs_from);
         let mut replay = Replay { producers: &mut state.producers, epochs: &mut state.epochs, aborted: Vec::new() };

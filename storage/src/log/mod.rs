@@ -55,6 +55,9 @@ use crate::context::StorageContext;
 use crate::producer_state::DEFAULT_PRODUCER_ID_EXPIRATION_MS;
 use state::State;
 
+const EMFILE: i32 = rustix::io::Errno::MFILE.raw_os_error();
+const ENFILE: i32 = rustix::io::Errno::NFILE.raw_os_error();
+
 /// One partition's log. `Send + Sync`; shared as `Arc<Log>`.
 #[derive(Debug)]
 pub struct Log {
@@ -261,10 +264,13 @@ impl Log {
         self.offsets.generation.load(Ordering::Acquire)
     }
 
-    /// Latches the directory offline, unless the disk is merely full.
+    /// Latches the directory offline, unless the disk is merely full or the process out of handles.
     fn fail(&self, doing: &'static str, error: std::io::Error) -> StorageError {
         if error.kind() == std::io::ErrorKind::StorageFull || error.kind() == std::io::ErrorKind::QuotaExceeded {
             return StorageError::DiskFull { dir: self.context.path().display().to_string() };
+        }
+        if matches!(error.raw_os_error(), Some(EMFILE | ENFILE)) {
+            return StorageError::OutOfHandles;
         }
         self.context.take_offline(&format!("{doing} of {}", self.topic_partition), &error);
         StorageError::Io { doing, error }

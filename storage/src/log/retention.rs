@@ -22,6 +22,7 @@ impl Log {
         if offset > state.log_start {
             state.move_log_start(offset);
             self.publish(&state);
+            self.context.on_activity();
         }
         Ok(state.log_start)
     }
@@ -80,7 +81,11 @@ impl Log {
         }
         if state.sealed.is_empty() {
             let log_end = state.log_end;
-            self.roll_to(&mut state, log_end, config, now_ms)?;
+            self.roll_to(&mut state, log_end, now_ms)?;
+        }
+        if state.sealed.len() == 1 && state.active.size == 0 {
+            // The name of the empty file is all that carries the log end over a restart.
+            self.make_active_file(&state)?;
         }
         let gone = state.sealed.remove(0);
         let first = state.base_offset_at(0);

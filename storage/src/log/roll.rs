@@ -8,16 +8,16 @@ use weir_protocol::ids::Offset;
 use super::state::State;
 use super::{Log, StorageError};
 use crate::config::LogConfig;
+use crate::segment::SegmentFile;
 use crate::segment::active::ActiveSegment;
 
 impl Log {
     /// Begins a new segment at the log end, unless the active one is empty. Returns its base offset.
     pub fn roll(&self, now_ms: i64) -> Result<Offset, StorageError> {
-        let config = self.config();
         let mut state = self.state.lock();
         self.check_online()?;
         let log_end = state.log_end;
-        self.roll_to(&mut state, log_end, &config, now_ms)?;
+        self.roll_to(&mut state, log_end, now_ms)?;
         Ok(state.active.base_offset())
     }
 
@@ -27,7 +27,6 @@ impl Log {
         &self,
         state: &mut MutexGuard<'_, State>,
         base_offset: Offset,
-        config: &LogConfig,
         now_ms: i64,
     ) -> Result<(), StorageError> {
         let base_offset = base_offset.max(state.log_end);
@@ -36,8 +35,10 @@ impl Log {
             if active.base_offset() != base_offset {
                 // An empty segment has at most an empty file, whose name is wrong now.
                 active.segment.close();
-                let _ = std::fs::remove_file(active.segment.path(dir, crate::segment::SegmentFile::Log));
+                let empty = active.segment.path(dir, SegmentFile::Log);
                 *active = ActiveSegment::new(base_offset, now_ms);
+                self.make_active_file(state)?;
+                let _ = std::fs::remove_file(empty);
             }
             return Ok(());
         }
@@ -46,14 +47,17 @@ impl Log {
         producers.take_snapshot(dir).map_err(|error| self.fail("producer snapshot", error))?;
         let sealed = active.seal();
         let next = ActiveSegment::new(base_offset, now_ms);
-        if config.preallocate {
-            next.preallocate(dir, &self.context, config.segment_bytes)
-                .map_err(|error| self.fail("preallocation", error))?;
-        }
         state.bytes_since_snapshot = 0;
         state.sealed.push(sealed);
         state.active = next;
         Ok(())
+    }
+
+    /// Makes the active segment's file, which else the first append does, and its name durable.
+    pub(super) fn make_active_file(&self, state: &State) -> Result<(), StorageError> {
+        let made = state.active.segment.data(&state.dir, &self.context, true);
+        made.and_then(|_| std::fs::File::open(&*state.dir)?.sync_all())
+            .map_err(|error| self.fail("making a segment", error))
     }
 
     /// What is taken off `segment.ms` for the segment at `base_offset`: the same after a restart, another for each segment.

@@ -103,10 +103,12 @@ impl Log {
             last_stable_offset,
         };
         let State { active, dir, .. } = &mut **state;
-        active
-            .transaction_index(dir)
-            .and_then(|index| index.append(&entry))
-            .map_err(|error| self.fail("transaction index write", io_error(error)))
+        active.transaction_index(dir).and_then(|index| index.append(&entry)).map_err(|error| {
+            // The marker is in the log already, so this cannot be taken back, whatever the reason.
+            let error = io_error(error);
+            self.context.take_offline(&format!("transaction index write of {}", self.topic_partition), &error);
+            StorageError::Io { doing: "transaction index write", error }
+        })
     }
 }
 

@@ -76,12 +76,9 @@ impl Log {
             self.delete_files(segment, &dir, config, now_ms)?;
         }
         snapshots.map_err(|error| self.fail("deletion of a producer snapshot", error))?;
-        // The empty file carries the offset over a restart.
-        state.active.segment.data(&dir, &self.context, true).map_err(|error| self.fail("open", error))?;
         state.epochs.write_if_dirty(&dir).map_err(|error| self.fail("leader epoch checkpoint", error))?;
-        std::fs::File::open(&*dir)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|error| self.fail("fsync of a folder", error))
+        // The name of the empty file carries the offset over a restart.
+        self.make_active_file(state)
     }
 
     /// Cuts the segment that holds `offset`, which becomes the active one, and deletes those after it.
@@ -157,6 +154,9 @@ impl Log {
         state.log_start = state.log_start.min(log_end);
         state.high_watermark = state.high_watermark.min(log_end);
         state.recovery_point = state.recovery_point.min(log_end);
+        if state.recovery_point == log_end {
+            state.unflushed_bytes = 0;
+        }
         state.epochs.truncate_from_end(log_end);
         let dir = Arc::clone(&state.dir);
         let base_offset = state.active.base_offset();

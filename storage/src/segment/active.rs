@@ -159,7 +159,8 @@ impl ActiveSegment {
         } else {
             now_ms.saturating_sub(self.created_ms)
         };
-        self.size > config.segment_bytes.saturating_sub(bytes)
+        let segment_bytes = config.segment_bytes.min(i32::MAX as u32);
+        self.size > segment_bytes.saturating_sub(bytes)
             || waited > config.segment_ms.saturating_sub(jitter_ms)
             || self.offset_index.tail.len() >= config.segment_index_bytes / OffsetIndexEntry::BYTES as u32
             || self.time_index.tail.len() + 1 >= config.segment_index_bytes / TimeIndexEntry::BYTES as u32

@@ -105,7 +105,7 @@ pub(crate) fn load(
         return Ok(LoadedSegment { active, next_offset: base_offset });
     }
     let indexed = adopt_indexes(&mut active, dir, size, how.check_indexes)?;
-    let from = first_position(&active, dir, indexed.map_or(0, |entry| entry.position), how)?;
+    let from = first_position(&active, dir, indexed, how)?;
     active.largest_timestamp = active.time_index.last();
     if let Some(first) = header_at(&file, 0, size)? {
         active.set_rolling_timestamp(first.max_timestamp);
@@ -167,17 +167,18 @@ fn adopt_indexes(
 fn first_position(
     active: &ActiveSegment,
     dir: &Path,
-    indexed: u32,
+    indexed: Option<OffsetIndexEntry>,
     how: &SegmentLoad,
 ) -> Result<u32, SegmentLoadError> {
     let base_offset = active.base_offset();
     let len = active.offset_index.tail.len();
-    if len == 0 || how.visit_from <= base_offset {
-        return Ok(0);
+    let Some(indexed) = indexed.filter(|_| how.visit_from > base_offset) else { return Ok(0) };
+    if how.visit_from - base_offset > i64::from(indexed.relative_offset) {
+        return Ok(indexed.position);
     }
     let file = File::open(active.segment.path(dir, SegmentFile::OffsetIndex))?;
     let around = offset_index::lookup_in_file(&file, len, base_offset, how.visit_from, how.visit_from)?;
-    Ok(around.lower.map_or(0, |lower| lower.position).min(indexed))
+    Ok(around.lower.map_or(0, |lower| lower.position).min(indexed.position))
 }
 
 fn header_at(file: &File, position: u32, size: u32) -> io::Result<Option<BatchHeader>> {
@@ -277,18 +278,45 @@ pub(crate) fn visit_batches(
     }
 }
 
-/// How far the batches of a file are whole: every one is a batch, and those at or above `from` have their CRC. Returns the
-/// position of the first bad one and the offset it was to begin at, or `None` if there is none.
+/// Where a check of the batches from `from` on may begin, and the offset of the batch there: at the batch that the index
+/// leads to if one is there, else at the segment's beginning.
+pub(crate) fn checked_position(
+    segment: &Segment,
+    dir: &Path,
+    file: &File,
+    size: u32,
+    from: Offset,
+) -> Result<(u32, Offset), SegmentLoadError> {
+    let base_offset = segment.base_offset;
+    let beginning = (0, base_offset);
+    if from <= base_offset {
+        return Ok(beginning);
+    }
+    let index = match File::open(segment.path(dir, SegmentFile::OffsetIndex)) {
+        Ok(index) => index,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(beginning),
+        Err(error) => return Err(error.into()),
+    };
+    let Some(len) = offset_index::believable_entries(&index, size, true)? else { return Ok(beginning) };
+    let around = offset_index::lookup_in_file(&index, len, base_offset, from, from)?;
+    let Some(lower) = around.lower else { return Ok(beginning) };
+    let header = header_at(file, lower.position, size)?;
+    let named = header.filter(|header| header.last_offset() - base_offset.0 == i64::from(lower.relative_offset));
+    Ok(named.map_or(beginning, |header| (lower.position, Offset(header.base_offset))))
+}
+
+/// How far the batches of a file are whole from a batch's beginning on: every one is a batch, and those at or above `from`
+/// have their CRC. Returns the position of the first bad one and the offset it was to begin at, or `None` if there is none.
 pub(crate) fn check_batches(
     file: &File,
-    base_offset: Offset,
+    (start, start_offset): (u32, Offset),
     size: u32,
     from: Offset,
 ) -> Result<Option<(u32, Offset, String)>, SegmentLoadError> {
     let mut buffer = vec![0; LONG_WALK_BYTES];
-    let mut scanner = BatchScanner::new(file, 0, size, &mut buffer);
+    let mut scanner = BatchScanner::new(file, start, size, &mut buffer);
     let mut batch_bytes = Vec::new();
-    let mut next_offset = base_offset;
+    let mut next_offset = start_offset;
     loop {
         let (position, reason) = match scanner.next() {
             Ok(None) => return Ok(None),
