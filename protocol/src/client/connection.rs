@@ -176,7 +176,8 @@ impl Connection {
     ) -> Result<ApiVersionsResponse, ClientError> {
         let frame = self.encode(request, version)?;
         let mut body = self.exchange(ApiKey::ApiVersions, frame, self.shared.request_timeout).await?;
-        let refused = body.len() >= 2 && (&body[..2]).get_i16() == ErrorCode::UnsupportedVersion.code();
+        // Its header is version 0 at every version: the correlation id alone.
+        let refused = body.get(4..6) == Some(&ErrorCode::UnsupportedVersion.code().to_be_bytes());
         self.decode::<ApiVersionsRequest>(&mut body, if refused { 0 } else { version })
     }
 
