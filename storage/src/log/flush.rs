@@ -66,10 +66,16 @@ impl Log {
         Ok(())
     }
 
-    /// Takes no more appends, without making anything durable: the partition is being deleted.
-    pub fn close_for_deletion(&self) {
-        self.state.lock().closed = true;
-        self.close_handles();
+    /// Takes no more appends, without making anything durable, and renames the folder: the partition is deleted or moves
+    /// away. A flush that is under way sees the one folder or the other.
+    pub fn abandon_to(&self, folder: &Path) -> io::Result<()> {
+        let mut state = self.state.lock();
+        std::fs::rename(&state.dir, folder)?;
+        state.closed = true;
+        state.move_to(folder);
+        state.sealed.iter().for_each(|sealed| sealed.segment.close());
+        state.active.segment.close();
+        Ok(())
     }
 
     /// Writes a snapshot of the producers at the log end; returns whether there was anything to write.
@@ -146,7 +152,12 @@ impl Log {
             }
         }
         if round.sync_folder {
-            File::open(&*round.dir)?.sync_all()?;
+            match File::open(&*round.dir) {
+                Ok(folder) => folder.sync_all()?,
+                // The partition was deleted meanwhile: there is nothing to be durable.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
             if let Some(parent) = round.dir.parent() {
                 File::open(parent)?.sync_all()?;
             }

@@ -33,7 +33,7 @@ mod transactions;
 mod truncate;
 mod validate;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
@@ -236,16 +236,6 @@ impl Log {
     /// Notes that `epoch` starts at `offset`. Written to disk with the next flush: until then the batches tell it again.
     pub fn assign_epoch_start(&self, epoch: LeaderEpoch, offset: Offset) {
         self.state.lock().epochs.assign(epoch, offset);
-    }
-
-    /// The folder was renamed (the partition is being deleted, or set aside). Open handles stay good.
-    pub fn set_dir(&self, dir: &Path) {
-        let mut state = self.state.lock();
-        state.dir = Arc::from(dir);
-        let base_offset = state.active.base_offset();
-        if let Some(index) = &mut state.active.transaction_index {
-            index.set_path(crate::segment::SegmentFile::TransactionIndex.path(dir, base_offset));
-        }
     }
 
     /// Makes the state's offsets visible to those who read them without the lock.

@@ -7,8 +7,8 @@ use weir_protocol::ids::Offset;
 
 use crate::leader_epoch_cache::LeaderEpochCache;
 use crate::producer_state::ProducerState;
-use crate::segment::SealedSegment;
 use crate::segment::active::ActiveSegment;
+use crate::segment::{SealedSegment, SegmentFile};
 
 /// The log as it is at one moment.
 #[derive(Debug)]
@@ -58,5 +58,14 @@ impl State {
     /// Where the segment at this place ends: at the base of the next one.
     pub(super) fn end_offset_at(&self, index: usize) -> Offset {
         if index >= self.sealed.len() { self.log_end } else { self.base_offset_at(index + 1) }
+    }
+
+    /// The folder was renamed. Open handles stay good.
+    pub(super) fn move_to(&mut self, folder: &Path) {
+        self.dir = Arc::from(folder);
+        let base_offset = self.active.base_offset();
+        if let Some(index) = &mut self.active.transaction_index {
+            index.set_path(SegmentFile::TransactionIndex.path(folder, base_offset));
+        }
     }
 }

@@ -1,0 +1,260 @@
+//! What is found on disk at start becomes logs in service.
+//!
+//! Owns the order: checkpoints are read, folders are told apart by name, every partition is registered as loading, and then
+//! a bounded number of threads a directory opens them, each in service as soon as it is done. A partition that is not ours
+//! (its topic id is not in the metadata image) is renamed to `-stray` and left for the operator; leftovers of deletions are
+//! removed in the background; folders being moved (`-future`) are left alone. One partition that does not open is
+//! reported and does not hold back the others.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use weir_protocol::ids::{Offset, TopicId, TopicPartition};
+
+use super::directory::Directory;
+use super::partition_dir::{self, Folder};
+use super::partition_metadata;
+use super::state::{DueFolder, Shared, Slot};
+use crate::checkpoint::{self, HIGH_WATERMARK_FILE, LOG_START_FILE, RECOVERY_POINT_FILE};
+use crate::config::LogConfig;
+use crate::identity::LastStop;
+use crate::log::{Log, LogLoad, Shutdown};
+
+/// The Raft log of the controller lies in a log directory and belongs to the controller.
+const CLUSTER_METADATA_TOPIC: &str = "__cluster_metadata";
+
+/// Whether a partition that was found belongs to this node.
+#[derive(Clone, Debug)]
+pub enum Assignment {
+    /// It does, as a partition of this topic with these settings.
+    Ours {
+        /// The topic's id in the metadata image.
+        topic_id: TopicId,
+        /// The topic's settings.
+        config: Arc<LogConfig>,
+    },
+    /// Its topic is gone, or another of the same name, or the partition is no longer assigned here.
+    Stray,
+}
+
+/// What became of the partitions that were found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadSummary {
+    /// In service.
+    pub online: usize,
+    /// Set aside.
+    pub stray: usize,
+    /// Not opened; the reasons are in the log and in [`super::LogStatus::Failed`].
+    pub failed: usize,
+}
+
+/// What a directory's checkpoints say.
+#[derive(Default)]
+struct Checkpoints {
+    recovery_points: HashMap<TopicPartition, Offset>,
+    log_starts: HashMap<TopicPartition, Offset>,
+    high_watermarks: HashMap<TopicPartition, Offset>,
+}
+
+/// The partitions found in one directory.
+struct Found {
+    directory: Arc<Directory>,
+    checkpoints: Checkpoints,
+    partitions: Vec<TopicPartition>,
+    next: AtomicUsize,
+}
+
+/// Decides whose a partition is, given the topic id in its folder.
+pub(super) type Assign<'a> = &'a (dyn Fn(&TopicPartition, Option<TopicId>) -> Assignment + Sync);
+/// Told of each log as it comes into service.
+pub(super) type OnReady<'a> = &'a (dyn Fn(&Arc<Log>) + Sync);
+
+pub(super) fn load(shared: &Shared, assign: Assign<'_>, on_ready: OnReady<'_>) -> LoadSummary {
+    let found: Vec<_> = shared.directories.iter().filter_map(|directory| survey(shared, directory)).collect();
+    let threads = shared.config.recovery_threads_per_dir.max(1);
+    std::thread::scope(|scope| {
+        for found in &found {
+            for _ in 0..threads.min(found.partitions.len()) {
+                scope.spawn(move || work(shared, found, assign, on_ready));
+            }
+        }
+    });
+    let mut summary = LoadSummary::default();
+    for slot in shared.logs.read().values() {
+        match slot {
+            Slot::Online { .. } => summary.online += 1,
+            Slot::Failed { .. } => summary.failed += 1,
+            Slot::Loading { .. } => {}
+        }
+    }
+    let all: usize = found.iter().map(|found| found.partitions.len()).sum();
+    let metrics = &shared.metrics;
+    summary.stray = metrics.partitions_stray.get() as usize;
+    tracing::info!(partitions = all, stray = summary.stray, failed = summary.failed, "loaded the log directories");
+    if !shared.is_closed() {
+        for directory in &shared.directories {
+            directory.set_loaded();
+            directory.flushes.ask(|round| round.relieve = true);
+        }
+    }
+    summary
+}
+
+/// Reads a directory's checkpoints and the names in it, and registers its partitions. An unreadable directory goes offline.
+fn survey(shared: &Shared, directory: &Arc<Directory>) -> Option<Found> {
+    let prepared = directory.identity.lock().clear_clean_shutdown().and_then(|()| folders(&directory.path));
+    let folders = match prepared {
+        Ok(folders) => folders,
+        Err(error) => {
+            directory.context.take_offline("listing the directory", &error);
+            return None;
+        }
+    };
+    let mut partitions = Vec::new();
+    for (name, folder) in folders {
+        let path = directory.path.join(&name);
+        match folder {
+            Folder::Partition(partition) if &*partition.topic == CLUSTER_METADATA_TOPIC => {}
+            Folder::Partition(partition) => {
+                if register(shared, directory, &partition) {
+                    partitions.push(partition);
+                }
+            }
+            Folder::Deleted => {
+                shared.deletions.lock().push(DueFolder { due_ms: i64::MIN, path });
+            }
+            Folder::Stray => {
+                tracing::warn!(path = %path.display(), "a stray partition is still here; remove it if its data is not needed")
+            }
+            Folder::Future => {
+                tracing::warn!(path = %path.display(), "a partition that was being moved between directories is left alone")
+            }
+            Folder::Other => {}
+        }
+    }
+    shared.alarm.ring();
+    let checkpoints = Checkpoints {
+        recovery_points: offsets(directory, RECOVERY_POINT_FILE),
+        log_starts: offsets(directory, LOG_START_FILE),
+        high_watermarks: offsets(directory, HIGH_WATERMARK_FILE),
+    };
+    Some(Found { directory: Arc::clone(directory), checkpoints, partitions, next: AtomicUsize::new(0) })
+}
+
+fn folders(dir: &Path) -> io::Result<Vec<(String, Folder)>> {
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir()
+            && let Ok(name) = entry.file_name().into_string()
+        {
+            let folder = Folder::of(&name);
+            folders.push((name, folder));
+        }
+    }
+    Ok(folders)
+}
+
+/// Puts a found partition into the map; `false` if another directory has it too, which neither is believed then.
+fn register(shared: &Shared, directory: &Directory, partition: &TopicPartition) -> bool {
+    let mut logs = shared.logs.write();
+    if let Some(slot) = logs.get_mut(partition) {
+        let (first, second) = (&shared.directories[slot.directory()].path, &directory.path);
+        let reason = format!("it is in two log directories, {} and {}", first.display(), second.display());
+        tracing::error!(%partition, "{reason}; remove the one that is not needed");
+        *slot = Slot::Failed { directory: slot.directory(), reason: reason.into() };
+        return false;
+    }
+    logs.insert(partition.clone(), Slot::Loading { directory: directory.index });
+    directory.partitions.fetch_add(1, Ordering::Relaxed);
+    true
+}
+
+/// As Kafka does, a checkpoint that does not read is as good as none: more is read again, nothing is lost.
+fn offsets(directory: &Directory, file: &str) -> HashMap<TopicPartition, Offset> {
+    checkpoint::read_offsets(&directory.path.join(file)).unwrap_or_else(|error| {
+        tracing::warn!(%error, "starting without this checkpoint");
+        HashMap::new()
+    })
+}
+
+/// One recovery thread: takes the directory's partitions one after the other.
+fn work(shared: &Shared, found: &Found, assign: Assign<'_>, on_ready: OnReady<'_>) {
+    while !shared.is_closed() && !found.directory.context.is_offline() {
+        let index = found.next.fetch_add(1, Ordering::Relaxed);
+        let Some(partition) = found.partitions.get(index) else { return };
+        if !matches!(shared.logs.read().get(partition), Some(Slot::Loading { .. })) {
+            continue;
+        }
+        if let Err(reason) = load_one(shared, found, partition, assign, on_ready) {
+            tracing::error!(%partition, %reason, "cannot open a partition");
+            shared.metrics.partitions_failed.add(1);
+            let slot = Slot::Failed { directory: found.directory.index, reason: reason.into() };
+            shared.logs.write().insert(partition.clone(), slot);
+        }
+    }
+}
+
+fn load_one(
+    shared: &Shared,
+    found: &Found,
+    partition: &TopicPartition,
+    assign: Assign<'_>,
+    on_ready: OnReady<'_>,
+) -> Result<(), String> {
+    let directory = &found.directory;
+    let dir = directory.path.join(partition_dir::name(partition));
+    let topic_id = partition_metadata::read(&dir).map_err(|error| error.to_string())?;
+    let (topic_id, config) = match assign(partition, topic_id) {
+        Assignment::Ours { topic_id: wanted, config } if topic_id == Some(wanted) => (wanted, config),
+        _ => return set_aside(shared, directory, partition, &dir),
+    };
+    let offset = |map: &HashMap<TopicPartition, Offset>| map.get(partition).copied();
+    shared.note_flush_ms(config.flush_ms);
+    let log = Log::open(LogLoad {
+        dir,
+        topic_partition: partition.clone(),
+        topic_id,
+        context: Arc::clone(&directory.context),
+        config,
+        recovery_point: offset(&found.checkpoints.recovery_points).unwrap_or(Offset(0)),
+        log_start: offset(&found.checkpoints.log_starts).unwrap_or(Offset(0)),
+        shutdown: shutdown(directory.last_stop),
+        producer_id_expiration_ms: shared.config.producer_id_expiration_ms,
+        now_ms: shared.now_ms(),
+    })
+    .map_err(|error| error.to_string())?;
+    let log = Arc::new(log);
+    if let Some(high_watermark) = offset(&found.checkpoints.high_watermarks) {
+        log.set_high_watermark(high_watermark);
+    }
+    let slot = Slot::Online { directory: directory.index, log: Arc::clone(&log) };
+    shared.logs.write().insert(partition.clone(), slot);
+    shared.metrics.partitions_loaded.add(1);
+    on_ready(&log);
+    Ok(())
+}
+
+/// What a log may believe of its folder. A directory that is new to us but holds partitions was not left by us.
+fn shutdown(last_stop: LastStop) -> Shutdown {
+    match last_stop {
+        LastStop::Clean(_) => Shutdown::Clean,
+        LastStop::SameBoot => Shutdown::SameBoot,
+        LastStop::New | LastStop::Unclean => Shutdown::Unclean,
+    }
+}
+
+/// Renames a partition that is not ours, so that a new one of its name starts empty and nothing is lost.
+fn set_aside(shared: &Shared, directory: &Directory, partition: &TopicPartition, dir: &Path) -> Result<(), String> {
+    let stray = directory.path.join(partition_dir::stray_name(partition, (shared.config.new_id)()));
+    fs::rename(dir, &stray).map_err(|error| error.to_string())?;
+    tracing::warn!(%partition, path = %stray.display(), "not in the cluster's metadata: set aside; remove it if its data is not needed");
+    shared.logs.write().remove(partition);
+    directory.partitions.fetch_sub(1, Ordering::Relaxed);
+    shared.metrics.partitions_stray.add(1);
+    Ok(())
+}

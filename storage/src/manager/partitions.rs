@@ -1,0 +1,149 @@
+//! Making and deleting partitions.
+//!
+//! Owns placement (the online directory with the fewest partitions, as Kafka), the folder's first content, and the rename
+//! that takes a deleted partition out of sight. Neither fsyncs: a folder that a power cut takes held nothing that was
+//! promised, and one that comes back is found to be stray.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use uuid::Uuid;
+use weir_protocol::ids::{TopicId, TopicPartition};
+
+use super::directory::Directory;
+use super::error::{CreateError, DeleteError};
+use super::state::{DueFolder, Shared, Slot};
+use super::{partition_dir, partition_metadata};
+use crate::config::LogConfig;
+use crate::log::Log;
+
+pub(super) fn create(
+    shared: &Shared,
+    partition: &TopicPartition,
+    topic_id: TopicId,
+    config: Arc<LogConfig>,
+    wanted: Option<Uuid>,
+) -> Result<Arc<Log>, CreateError> {
+    if shared.is_closed() {
+        return Err(CreateError::Closed);
+    }
+    let directory = match reserve(shared, partition, topic_id, wanted)? {
+        Reserved::New(directory) => directory,
+        Reserved::Exists(log) => return Ok(log),
+    };
+    shared.note_flush_ms(config.flush_ms);
+    match make(shared, &directory, partition, topic_id, config) {
+        Ok(log) => {
+            let slot = Slot::Online { directory: directory.index, log: Arc::clone(&log) };
+            shared.logs.write().insert(partition.clone(), slot);
+            shared.metrics.partitions_created.add(1);
+            Ok(log)
+        }
+        Err(error) => {
+            shared.logs.write().remove(partition);
+            directory.partitions.fetch_sub(1, Ordering::Relaxed);
+            Err(error)
+        }
+    }
+}
+
+enum Reserved {
+    New(Arc<Directory>),
+    Exists(Arc<Log>),
+}
+
+/// Chooses the directory and takes the partition's place in the map, so that no one else makes it.
+fn reserve(
+    shared: &Shared,
+    partition: &TopicPartition,
+    topic_id: TopicId,
+    wanted: Option<Uuid>,
+) -> Result<Reserved, CreateError> {
+    let mut logs = shared.logs.write();
+    match logs.get(partition) {
+        None => {}
+        Some(Slot::Online { log, .. }) if log.topic_id() == topic_id => return Ok(Reserved::Exists(Arc::clone(log))),
+        Some(Slot::Online { log, .. }) => {
+            let (partition, found) = (partition.clone(), log.topic_id());
+            return Err(CreateError::OtherTopic { partition, found, wanted: topic_id });
+        }
+        Some(Slot::Loading { .. }) => return Err(CreateError::Loading(partition.clone())),
+        Some(Slot::Failed { reason, .. }) => {
+            return Err(CreateError::Failed { partition: partition.clone(), reason: reason.to_string() });
+        }
+    }
+    let directory = place(&shared.directories, wanted)?;
+    directory.partitions.fetch_add(1, Ordering::Relaxed);
+    logs.insert(partition.clone(), Slot::Loading { directory: directory.index });
+    Ok(Reserved::New(Arc::clone(directory)))
+}
+
+fn place(directories: &[Arc<Directory>], wanted: Option<Uuid>) -> Result<&Arc<Directory>, CreateError> {
+    let mut online = directories.iter().filter(|directory| !directory.context.is_offline());
+    match wanted {
+        Some(id) => online.find(|directory| directory.id == id).ok_or(CreateError::DirectoryNotOnline(id)),
+        None => online
+            .min_by_key(|directory| directory.partitions.load(Ordering::Relaxed))
+            .ok_or(CreateError::NoOnlineDirectory),
+    }
+}
+
+fn make(
+    shared: &Shared,
+    directory: &Arc<Directory>,
+    partition: &TopicPartition,
+    topic_id: TopicId,
+    config: Arc<LogConfig>,
+) -> Result<Arc<Log>, CreateError> {
+    let dir = directory.path.join(partition_dir::name(partition));
+    make_folder(&dir, topic_id).map_err(|source| {
+        if source.kind() != io::ErrorKind::StorageFull {
+            directory.context.take_offline("creating a partition", &source);
+        }
+        CreateError::Io { partition: partition.clone(), source }
+    })?;
+    let log = Log::create(dir, partition.clone(), topic_id, Arc::clone(&directory.context), config, shared.now_ms());
+    log.set_producer_id_expiration_ms(shared.config.producer_id_expiration_ms);
+    Ok(Arc::new(log))
+}
+
+fn make_folder(dir: &Path, topic_id: TopicId) -> io::Result<()> {
+    fs::create_dir(dir)?;
+    partition_metadata::write(dir, topic_id)
+}
+
+pub(super) fn delete(shared: &Shared, partition: &TopicPartition) -> Result<(), DeleteError> {
+    let slot = {
+        let mut logs = shared.logs.write();
+        match logs.get(partition) {
+            None => return Err(DeleteError::Absent(partition.clone())),
+            Some(Slot::Loading { .. }) => return Err(DeleteError::Loading(partition.clone())),
+            Some(_) => logs.remove(partition).expect("found above"),
+        }
+    };
+    let directory = &shared.directories[slot.directory()];
+    directory.partitions.fetch_sub(1, Ordering::Relaxed);
+    let dir = directory.path.join(partition_dir::name(partition));
+    let renamed = directory.path.join(partition_dir::deleted_name(partition, (shared.config.new_id)()));
+    let outcome = match &slot {
+        Slot::Online { log, .. } => log.abandon_to(&renamed),
+        _ => fs::rename(&dir, &renamed),
+    };
+    match outcome {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => {
+            directory.context.take_offline("deleting a partition", &source);
+            return Err(DeleteError::Io { partition: partition.clone(), source });
+        }
+    }
+    let delay_ms = i64::try_from(shared.config.file_delete_delay_ms).unwrap_or(i64::MAX);
+    let due_ms = shared.now_ms().saturating_add(delay_ms);
+    shared.deletions.lock().push(DueFolder { due_ms, path: renamed });
+    shared.metrics.partitions_deleted.add(1);
+    shared.alarm.ring();
+    Ok(())
+}
