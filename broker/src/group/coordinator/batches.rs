@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn a_full_batch_is_closed_before_it_grows_past_the_limit() {
         let batches = encode(tombstones(100), 400, 7).expect("encodes");
-        assert!(batches.len() > 10);
+        assert!(batches.len() > 5);
         assert!(batches.iter().all(|batch| batch.bytes.len() <= 400));
         assert_eq!(batches.into_iter().flat_map(|batch| batch.records).collect::<Vec<_>>(), tombstones(100));
     }

@@ -140,6 +140,8 @@ fn offset_record(
     let retention_ms = request.retention_time_ms;
     let expire_timestamp_ms =
         (retention_ms != DEFAULT_RETENTION_TIME_MS).then(|| now.wall_ms.saturating_add(retention_ms));
+    // The record that holds an expiry of its own holds neither leader epoch nor topic id; no request has both.
+    let has_expiry = expire_timestamp_ms.is_some();
     CoordinatorRecord::OffsetCommit {
         key: OffsetCommitKey {
             group: group_id.clone(),
@@ -148,11 +150,11 @@ fn offset_record(
         },
         value: Some(OffsetCommitValue {
             offset: partition.committed_offset,
-            leader_epoch: partition.committed_leader_epoch.max(-1),
+            leader_epoch: if has_expiry { -1 } else { partition.committed_leader_epoch.max(-1) },
             metadata: partition.committed_metadata.as_ref().map(detach).unwrap_or_default(),
             commit_timestamp_ms: now.wall_ms,
             expire_timestamp_ms,
-            topic_id: topic.topic_id,
+            topic_id: if has_expiry { uuid::Uuid::nil() } else { topic.topic_id },
         }),
     }
 }

@@ -1,0 +1,16 @@
+//! The group coordinator: one module per transition of the pure core, under virtual time; then the shell, and a model
+//! that random operations are checked against.
+
+mod commit_offsets;
+mod delete;
+mod describe_and_list;
+mod expiry;
+mod fetch_offsets;
+mod harness;
+mod heartbeat;
+mod join;
+mod leave;
+mod loading;
+mod rebalance;
+mod static_members;
+mod sync;
