@@ -88,7 +88,7 @@ fn new_partitions(
     placer: &mut ReplicaPlacer,
     room: usize,
 ) -> Result<Vec<PartitionRecord>, ApiError> {
-    let topic = image.topic_by_name(&request.name).ok_or_else(|| ApiError::from(ErrorCode::UnknownTopicOrPartition))?;
+    let topic = image.topic_by_name(&request.name).ok_or_else(|| ApiError::bare(ErrorCode::UnknownTopicOrPartition))?;
     let additional = additional_partitions(topic, request.count)?;
     if let Some(assignments) = request.assignments.as_ref().filter(|given| given.len() != additional) {
         let message = format!(

@@ -85,7 +85,7 @@ pub(super) fn decide(
             continue;
         }
         let outcome = if !context.defaults.delete_topic_enable {
-            Err(ErrorCode::TopicDeletionDisabled.into())
+            Err(ApiError::bare(ErrorCode::TopicDeletionDisabled))
         } else {
             resolve(image, topic, counts[topic] > 1, &by_id)
         };

@@ -1,0 +1,18 @@
+//! Decisions: literal states, one request, then records, answer and the state that results.
+
+mod allocate_producer_ids;
+mod alter_configs;
+mod alter_partition;
+mod broker_heartbeat;
+mod cluster;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod elect_leaders;
+mod form_cluster;
+mod incremental_alter_configs;
+mod many_topics;
+mod placement;
+mod register_broker;
+mod unregister_broker;
+mod update_features;

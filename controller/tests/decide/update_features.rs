@@ -1,0 +1,60 @@
+//! UpdateFeatures.
+
+use weir_controller::decide::{FeatureUpdate, FeatureUpdateType, UpdateFeaturesRequest};
+use weir_controller::record::{FeatureLevelRecord, MetadataRecord};
+use weir_protocol::error_code::ErrorCode;
+
+use crate::cluster::{Cluster, decided, error};
+use FeatureUpdateType::{SafeDowngrade, UnsafeDowngrade, Upgrade};
+
+fn update(name: &str, level: i16, update_type: FeatureUpdateType) -> FeatureUpdate {
+    FeatureUpdate { name: name.into(), level, update_type }
+}
+
+fn finalize(updates: Vec<FeatureUpdate>) -> Result<Vec<MetadataRecord>, weir_controller::decide::ApiError> {
+    let request = UpdateFeaturesRequest { updates, validate_only: false };
+    let (records, response) = decided!(Cluster::of(&[1]), UpdateFeatures(request));
+    response.map(|()| records)
+}
+
+#[test]
+fn a_level_goes_up_and_down_as_far_as_it_is_allowed() {
+    let level = |level| vec![FeatureLevelRecord { name: "metadata.version".into(), level }.into()];
+    assert_eq!(finalize(vec![update("metadata.version", 29, Upgrade)]), Ok(level(29)));
+    assert_eq!(finalize(vec![update("metadata.version", 20, UnsafeDowngrade)]), Ok(level(20)));
+    assert_eq!(finalize(vec![update("metadata.version", 25, Upgrade)]), Ok(vec![]));
+}
+
+#[test]
+fn refusals_say_why_and_nothing_is_finalized() {
+    let refusal = |level, name, reason| {
+        let message = format!("Invalid update version {level} for feature {name}. {reason}");
+        Err(error(ErrorCode::InvalidUpdateVersion, &message))
+    };
+    let metadata = |level, update_type| update("metadata.version", level, update_type);
+    assert_eq!(
+        finalize(vec![metadata(29, Upgrade), update("other", 1, Upgrade)]),
+        refusal(1, "other", "The controller does not support the given feature.")
+    );
+    assert_eq!(
+        finalize(vec![metadata(30, Upgrade)]),
+        refusal(30, "metadata.version", "The controller only supports versions 7-29")
+    );
+    assert_eq!(
+        finalize(vec![metadata(-1, Upgrade)]),
+        refusal(-1, "metadata.version", "A feature version cannot be less than 0.")
+    );
+    assert_eq!(
+        finalize(vec![metadata(20, Upgrade)]),
+        refusal(
+            20,
+            "metadata.version",
+            "Can't downgrade the version of this feature without setting the upgrade type to either safe or unsafe \
+             downgrade."
+        )
+    );
+    assert_eq!(
+        finalize(vec![metadata(29, SafeDowngrade)]),
+        refusal(29, "metadata.version", "Can't downgrade to a newer version.")
+    );
+}
