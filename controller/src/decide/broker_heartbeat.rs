@@ -10,7 +10,7 @@ use weir_protocol::ids::{BrokerEpoch, BrokerId, Offset};
 use super::election::{self, Departure};
 use super::register_broker::{after, check_broker_epoch};
 use super::{ApiError, Context, Decision};
-use crate::image::{BrokerRegistration, MetadataImage};
+use crate::image::{BrokerRegistration, MetadataImage, PartitionRegistration};
 use crate::record::{BrokerRegistrationChangeRecord, MetadataRecord};
 
 /// A broker lives.
@@ -57,11 +57,9 @@ pub(super) fn decide(
     request: &BrokerHeartbeatRequest,
     context: &mut Context<'_>,
 ) -> Decision<BrokerHeartbeatResponse> {
-    if let Err(error) = check_broker_epoch(image, request.broker, request.broker_epoch) {
-        return Decision::unchanged(Err(error));
-    }
-    let Some(broker) = image.broker(request.broker) else {
-        unreachable!("a broker that is not registered has no epoch that matches");
+    let broker = match check_broker_epoch(image, request.broker, request.broker_epoch) {
+        Ok(broker) => broker,
+        Err(error) => return Decision::unchanged(Err(error)),
     };
     let mut records = offline_directories(image, broker, request, context);
     let is_caught_up = request.current_metadata_offset.get() >= broker.epoch.get();
@@ -160,7 +158,7 @@ fn offline_directories(
         return Vec::new();
     }
     let departure = Departure { broker: broker.id, logs_intact: false };
-    let in_offline_directory = |partition: &crate::image::PartitionRegistration| {
+    let in_offline_directory = |partition: &PartitionRegistration| {
         partition.directory_of(broker.id).is_some_and(|directory| offline.contains(&directory))
     };
     let mut records = vec![

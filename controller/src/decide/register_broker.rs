@@ -175,15 +175,19 @@ fn check_features(image: &MetadataImage, request: &RegisterBrokerRequest) -> Res
     Ok(())
 }
 
-/// Refuses a request that a broker sent in an earlier life (Kafka's `checkBrokerEpoch`).
-pub(super) fn check_broker_epoch(image: &MetadataImage, id: BrokerId, epoch: BrokerEpoch) -> Result<(), ApiError> {
+/// The registration of a broker that asks, unless it asked in an earlier life (Kafka's `checkBrokerEpoch`).
+pub(super) fn check_broker_epoch(
+    image: &MetadataImage,
+    id: BrokerId,
+    epoch: BrokerEpoch,
+) -> Result<&BrokerRegistration, ApiError> {
     let stale = |message: String| Err(ApiError::new(ErrorCode::StaleBrokerEpoch, message));
     match image.broker(id) {
         None => stale(format!("No broker registration found for broker id {id}")),
         Some(broker) if broker.epoch != epoch => {
             stale(format!("Expected broker epoch {}, but got broker epoch {epoch}", broker.epoch))
         }
-        Some(_) => Ok(()),
+        Some(broker) => Ok(broker),
     }
 }
 

@@ -11,6 +11,9 @@ use weir_protocol::ids::BrokerId;
 use crate::cluster::{Cluster, ORDERS, decided, error};
 use ConfigOperationType::{Append, Delete, Set, Subtract};
 
+/// What a record says of a config.
+type KeyAndValue = (String, Option<String>);
+
 fn operations(
     resource: &ConfigResource,
     ops: &[(&str, ConfigOperationType, Option<&str>)],
@@ -26,7 +29,7 @@ fn operations(
 fn alter(
     cluster: &mut Cluster,
     resources: Vec<ResourceConfigOperations>,
-) -> (Vec<(String, Option<String>)>, Vec<Result<(), ApiError>>) {
+) -> (Vec<KeyAndValue>, Vec<Result<(), ApiError>>) {
     let request = IncrementalAlterConfigsRequest { resources, validate_only: false };
     let (records, response) = decided!(cluster, IncrementalAlterConfigs(request));
     let records = records.into_iter().map(|record| match record {
@@ -46,7 +49,7 @@ fn cluster() -> Cluster {
     Cluster::of(&[1]).with_topic("orders", ORDERS, &[&[1]]).with_config(orders(), "retention.ms", "5")
 }
 
-fn changes(ops: &[(&str, ConfigOperationType, Option<&str>)]) -> Vec<(String, Option<String>)> {
+fn changes(ops: &[(&str, ConfigOperationType, Option<&str>)]) -> Vec<KeyAndValue> {
     let (records, outcomes) = alter(&mut cluster(), vec![operations(&orders(), ops)]);
     assert_eq!(outcomes, [Ok(())]);
     records
@@ -57,7 +60,7 @@ fn refuses(resource: &ConfigResource, ops: &[(&str, ConfigOperationType, Option<
     assert_eq!((records, outcomes), (vec![], vec![Err(expected)]));
 }
 
-fn record(key: &str, value: Option<&str>) -> (String, Option<String>) {
+fn record(key: &str, value: Option<&str>) -> KeyAndValue {
     (key.to_owned(), value.map(str::to_owned))
 }
 

@@ -11,6 +11,7 @@ mod delete_topics;
 mod elect_leaders;
 mod form_cluster;
 mod incremental_alter_configs;
+mod invariants;
 mod many_topics;
 mod placement;
 mod register_broker;
