@@ -1,0 +1,129 @@
+//! Failures that need a hand inside: a disk that fails an fsync, a log that holds what no controller wrote.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use openraft::EntryPayload;
+use tempfile::TempDir;
+use uuid::Uuid;
+use weir_protocol::ids::BrokerId;
+
+use super::controller::{Controller, ControllerConfig};
+use super::entry_batch::log_id;
+use super::failure::{ControllerFailure, SubmitError};
+use super::metadata_log::{CLUSTER_METADATA_FOLDER, MetadataLog};
+use super::start::StartError;
+use super::types::{Change, Entry};
+use crate::decide::{ApiError, ConfigCatalog, Defaults, LogState, RegisterBrokerRequest};
+use crate::image::{ConfigResource, ResourceConfigs};
+use crate::record::{
+    BrokerEndpoint, BrokerFeature, ConfigResourceType, MetadataRecord, RemoveTopicRecord, encode_change,
+};
+
+struct AnyConfig;
+
+impl ConfigCatalog for AnyConfig {
+    fn validate(&self, _: &ConfigResource, _: &ResourceConfigs, _: &ResourceConfigs) -> Result<(), ApiError> {
+        Ok(())
+    }
+
+    fn is_list(&self, _: ConfigResourceType, _: &str) -> bool {
+        false
+    }
+
+    fn default_value(&self, _: ConfigResourceType, _: &str) -> Option<String> {
+        None
+    }
+}
+
+fn start(directory: &TempDir) -> Result<Controller, StartError> {
+    Controller::start(ControllerConfig {
+        node_id: BrokerId(1),
+        directory_id: Uuid::from_u128(0x1001),
+        directory: directory.path().to_path_buf(),
+        cluster_id: None,
+        endpoints: Vec::new(),
+        catalog: Arc::new(AnyConfig),
+        defaults: Defaults::default(),
+    })
+}
+
+/// A stopped controller's directory with one more entry in the log, as if it had been committed.
+fn with_entry(change: Bytes) -> (TempDir, u64) {
+    let directory = tempfile::tempdir().unwrap();
+    start(&directory).unwrap().shutdown();
+    let log = MetadataLog::open(&directory.path().join(CLUSTER_METADATA_FOLDER), None).unwrap();
+    let index = log.last().unwrap().unwrap().index() + 1;
+    log.append([Entry { log_id: log_id(1, index), payload: EntryPayload::Normal(Change(change)) }]).unwrap();
+    log.close().unwrap();
+    (directory, index)
+}
+
+fn replay_failure(error: StartError) -> (u64, String) {
+    match error {
+        StartError::Failed(failure) => match &*failure {
+            ControllerFailure::Replay { offset, reason, .. } => (*offset, reason.clone()),
+            other => panic!("{other}"),
+        },
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn an_impossible_record_stops_the_replay_and_is_named() {
+    let record = MetadataRecord::RemoveTopic(RemoveTopicRecord { topic_id: Uuid::from_u128(0xdead) });
+    let (directory, index) = with_entry(encode_change(&[record]).unwrap());
+    let (offset, reason) = replay_failure(start(&directory).err().unwrap());
+    assert_eq!(offset, index);
+    assert!(reason.contains("RemoveTopicRecord"), "{reason}");
+    // Nothing is cut off or skipped: it says the same again.
+    assert_eq!(replay_failure(start(&directory).err().unwrap()).0, index);
+}
+
+#[test]
+fn a_record_of_a_newer_binary_stops_the_replay() {
+    // One record of three bytes: frame version 1, type 99, version 0.
+    let (directory, index) = with_entry(Bytes::from_static(&[1, 3, 1, 99, 0]));
+    let (offset, reason) = replay_failure(start(&directory).err().unwrap());
+    assert_eq!(offset, index);
+    assert!(reason.contains("type 99"), "{reason}");
+}
+
+fn register(controller: &Controller) -> RegisterBrokerRequest {
+    RegisterBrokerRequest {
+        broker: BrokerId(1),
+        cluster_id: Arc::clone(controller.cluster_id()),
+        incarnation_id: Uuid::from_u128(0x2001),
+        endpoints: vec![BrokerEndpoint {
+            name: "PLAINTEXT".into(),
+            host: "127.0.0.1".into(),
+            port: 9092,
+            security_protocol: 0,
+        }],
+        features: vec![BrokerFeature {
+            name: "metadata.version".into(),
+            min_supported_level: 0,
+            max_supported_level: i16::MAX,
+        }],
+        rack: None,
+        log_dirs: vec![Uuid::from_u128(0x1001)],
+        fenced: false,
+        log_state: LogState::Intact,
+        earlier_session_open: false,
+    }
+}
+
+#[test]
+fn a_failed_fsync_is_never_answered_as_success_nor_tried_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let controller = start(&directory).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    controller.metadata_log().fail_flushes();
+    let answer = runtime.block_on(controller.submit(register(&controller).into()));
+    let Err(SubmitError::Failed(failure)) = answer else { panic!("{answer:?}") };
+    assert!(matches!(&*failure, ControllerFailure::Storage { .. }), "{failure}");
+    assert_eq!(controller.image().broker_count(), 0);
+    let later = runtime.block_on(controller.submit(register(&controller).into()));
+    assert_eq!(later, Err(SubmitError::Failed(failure)));
+    controller.shutdown();
+}

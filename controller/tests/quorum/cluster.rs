@@ -1,0 +1,151 @@
+//! A one-voter cluster in a temporary directory, with one registered broker.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+use uuid::Uuid;
+use weir_controller::decide::{
+    ApiError, ConfigCatalog, ControllerRequest, ControllerResponse, CreateTopicsRequest, Defaults, LogState, NewTopic,
+    RegisterBrokerRequest,
+};
+use weir_controller::image::{ConfigResource, ResourceConfigs};
+use weir_controller::quorum::{CLUSTER_METADATA_FOLDER, Controller, ControllerConfig, StartError, SubmitError};
+use weir_controller::record::{BrokerEndpoint, BrokerFeature, ConfigResourceType};
+use weir_protocol::ids::BrokerId;
+
+pub(crate) const BROKER: BrokerId = BrokerId(1);
+
+const FEATURES: [(&str, i16, i16); 2] = [("metadata.version", 7, 25), ("weir.metadata.version", 1, 1)];
+
+/// A catalog that knows every key and refuses no value.
+struct AnyConfig;
+
+impl ConfigCatalog for AnyConfig {
+    fn validate(&self, _: &ConfigResource, _: &ResourceConfigs, _: &ResourceConfigs) -> Result<(), ApiError> {
+        Ok(())
+    }
+
+    fn is_list(&self, _: ConfigResourceType, _: &str) -> bool {
+        false
+    }
+
+    fn default_value(&self, _: ConfigResourceType, _: &str) -> Option<String> {
+        None
+    }
+}
+
+pub(crate) fn config(directory: &Path) -> ControllerConfig {
+    let supported_features = FEATURES.map(|(name, lowest, highest)| (name.into(), (lowest, highest)));
+    let supported_features = BTreeMap::from(supported_features);
+    ControllerConfig {
+        node_id: BROKER,
+        directory_id: Uuid::from_u128(0x1001),
+        directory: directory.to_path_buf(),
+        cluster_id: None,
+        endpoints: Vec::new(),
+        catalog: Arc::new(AnyConfig),
+        defaults: Defaults { supported_features, ..Defaults::default() },
+    }
+}
+
+pub(crate) fn start(directory: &Path) -> Result<Controller, StartError> {
+    Controller::start(config(directory))
+}
+
+/// A running controller, its directory, and a runtime to wait on.
+pub(crate) struct Cluster {
+    pub(crate) controller: Arc<Controller>,
+    pub(crate) directory: TempDir,
+    pub(crate) runtime: Runtime,
+}
+
+impl Cluster {
+    /// A new cluster with one registered, unfenced broker.
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let controller = Arc::new(start(directory.path()).unwrap());
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let cluster = Self { controller, directory, runtime };
+        match cluster.submit(register(&cluster.controller).into()) {
+            Ok(ControllerResponse::RegisterBroker(epoch)) => drop(epoch.unwrap()),
+            other => panic!("{other:?}"),
+        }
+        cluster
+    }
+
+    pub(crate) fn submit(&self, request: ControllerRequest) -> Result<ControllerResponse, SubmitError> {
+        self.runtime.block_on(self.controller.submit(request))
+    }
+
+    /// Creates a topic and expects that it was created.
+    pub(crate) fn create(&self, name: &str) {
+        match self.submit(create(name, 1).into()) {
+            Ok(ControllerResponse::CreateTopics(response)) => {
+                response.topics[0].outcome.as_ref().unwrap();
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+
+    pub(crate) fn metadata_log(&self) -> PathBuf {
+        self.directory.path().join(CLUSTER_METADATA_FOLDER)
+    }
+}
+
+fn supported((name, min_supported_level, max_supported_level): (&str, i16, i16)) -> BrokerFeature {
+    BrokerFeature { name: name.into(), min_supported_level, max_supported_level }
+}
+
+fn register(controller: &Controller) -> RegisterBrokerRequest {
+    RegisterBrokerRequest {
+        broker: BROKER,
+        cluster_id: Arc::clone(controller.cluster_id()),
+        incarnation_id: Uuid::new_v4(),
+        endpoints: vec![BrokerEndpoint {
+            name: "PLAINTEXT".into(),
+            host: "127.0.0.1".into(),
+            port: 9092,
+            security_protocol: 0,
+        }],
+        features: FEATURES.map(supported).to_vec(),
+        rack: None,
+        log_dirs: vec![Uuid::from_u128(0x1001)],
+        fenced: false,
+        log_state: LogState::Intact,
+        earlier_session_open: false,
+    }
+}
+
+pub(crate) fn create(name: &str, num_partitions: i32) -> CreateTopicsRequest {
+    let topic = NewTopic {
+        name: name.into(),
+        num_partitions,
+        replication_factor: 1,
+        assignments: Vec::new(),
+        configs: Vec::new(),
+    };
+    CreateTopicsRequest { topics: vec![topic], validate_only: false }
+}
+
+/// What a crash of the process leaves: the files as the page cache has them now.
+pub(crate) fn copy_as_a_kill_leaves_it(from: &Path) -> TempDir {
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for file in fs::read_dir(from).unwrap() {
+            let file = file.unwrap();
+            let target = to.join(file.file_name());
+            if file.file_type().unwrap().is_dir() {
+                copy(&file.path(), &target);
+            } else {
+                fs::copy(file.path(), target).unwrap();
+            }
+        }
+    }
+    let copied = tempfile::tempdir().unwrap();
+    copy(from, copied.path());
+    copied
+}

@@ -1,0 +1,9 @@
+//! The controller as the broker uses it: real directories, real fsyncs, real threads.
+
+mod cluster;
+mod durability;
+mod failure;
+mod proposals;
+mod publishing;
+mod snapshots;
+mod start;
