@@ -1,1 +1,13 @@
 //! What crosses crates: real clients, clusters, faults, benchmarks.
+//!
+//! Owns the harness that starts brokers as processes (`weir` itself and Apache Kafka as the reference), the comparison of
+//! what a client saw at each, and certificates for tests. It never links the broker: what is tested is the binary.
+
+pub mod apache_kafka;
+pub mod certificates;
+pub mod clients;
+pub mod paths;
+pub mod ports;
+pub mod process;
+pub mod readiness;
+pub mod weir;

@@ -1,0 +1,102 @@
+//! Where Weir differs from Apache Kafka on purpose: one line each, with what Weir gives instead and the reason.
+//!
+//! A line names one case of one driver, or ends the case with `*` to cover every case that begins so *and* gives the very same outcome.
+//! A line that no longer describes a difference fails the suite, so that the list cannot rot.
+
+use thiserror::Error;
+
+/// The separator of the fields of a line.
+const SEPARATOR: &str = " | ";
+
+/// One line: `driver | case | what Weir gives | reason`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownDifference {
+    /// The driver's name.
+    pub driver: String,
+    /// The case, or its beginning followed by `*`.
+    pub case: String,
+    /// What Weir gives, `(absent)` where it gives no such case.
+    pub subject: String,
+    /// Why this stands.
+    pub reason: String,
+}
+
+/// A line that cannot be read.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("line {line} of the known differences is not `driver | case | outcome | reason`: {text}")]
+pub struct KnownDifferencesError {
+    line: usize,
+    text: String,
+}
+
+/// The whole list.
+#[derive(Debug, Default, Clone)]
+pub struct KnownDifferences {
+    lines: Vec<KnownDifference>,
+}
+
+impl KnownDifferences {
+    /// Reads the list; `#` begins a comment line.
+    pub fn parse(text: &str) -> Result<KnownDifferences, KnownDifferencesError> {
+        let mut lines = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            if line.trim().is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let fields: Vec<&str> = line.splitn(4, SEPARATOR).map(str::trim).collect();
+            let [driver, case, subject, reason] = fields[..] else {
+                return Err(KnownDifferencesError { line: index + 1, text: line.to_owned() });
+            };
+            lines.push(KnownDifference {
+                driver: driver.to_owned(),
+                case: case.to_owned(),
+                subject: subject.to_owned(),
+                reason: reason.to_owned(),
+            });
+        }
+        Ok(KnownDifferences { lines })
+    }
+
+    /// The line for a case, an exact one before one with `*`.
+    pub fn find(&self, driver: &str, case: &str) -> Option<&KnownDifference> {
+        let mine = || self.lines.iter().filter(|line| line.driver == driver);
+        let exact = mine().find(|line| line.case == case);
+        exact.or_else(|| mine().find(|line| line.case.strip_suffix('*').is_some_and(|start| case.starts_with(start))))
+    }
+
+    /// The lines of `driver` that name none of `cases`: their cases are gone, so must they be.
+    pub fn unused<'a>(&'a self, driver: &'a str, cases: &[String]) -> Vec<&'a KnownDifference> {
+        let names = |line: &KnownDifference| {
+            cases.iter().any(|case| match line.case.strip_suffix('*') {
+                Some(start) => case.starts_with(start),
+                None => *case == line.case,
+            })
+        };
+        self.lines.iter().filter(|line| line.driver == driver && !names(line)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exact_line_comes_before_one_that_covers_many() {
+        let known = KnownDifferences::parse("# why\nd | a.* | x | many\nd | a.b | y | one\n").expect("well formed");
+        assert_eq!(known.find("d", "a.b").map(|line| line.reason.as_str()), Some("one"));
+        assert_eq!(known.find("d", "a.c").map(|line| line.reason.as_str()), Some("many"));
+        assert_eq!(known.find("e", "a.b"), None);
+    }
+
+    #[test]
+    fn a_line_without_a_reason_is_refused() {
+        assert!(KnownDifferences::parse("d | a | x\n").is_err());
+    }
+
+    #[test]
+    fn a_line_that_names_no_case_is_unused() {
+        let known = KnownDifferences::parse("d | gone | x | why\nd | there | x | why\n").expect("well formed");
+        let unused = known.unused("d", &["there".to_owned()]);
+        assert_eq!(unused.iter().map(|line| line.case.as_str()).collect::<Vec<_>>(), ["gone"]);
+    }
+}
