@@ -2,7 +2,7 @@
 //!
 //! Answers to Kafka's `FeatureControlManager.updateFeatures`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use weir_protocol::error_code::ErrorCode;
@@ -79,18 +79,12 @@ fn check(image: &MetadataImage, update: &FeatureUpdate, context: &Context<'_>) -
     if level < 0 {
         return Err("A feature version cannot be less than 0.".to_owned());
     }
-    let Some((min, max)) = context.defaults.supported_features.get(name) else {
-        return Err("The controller does not support the given feature.".to_owned());
-    };
-    let may_be_off = &**name != METADATA_VERSION_FEATURE;
-    let is_off = level == 0 && may_be_off;
-    if !is_off && !(*min..=*max).contains(&level) {
-        return Err(format!("The controller only supports versions {min}-{max}"));
-    }
-    for broker in image.brokers() {
-        let (min, max) = broker.features.get(name).copied().unwrap_or((0, 0));
-        if !(min..=max).contains(&level) && level != 0 {
-            return Err(format!("Broker {} only supports versions {min}-{max}", broker.id));
+    // A feature that is off needs nobody's support, but metadata.version is never off.
+    if level != 0 || &**name == METADATA_VERSION_FEATURE {
+        let range = |features: &BTreeMap<Arc<str>, (i16, i16)>| features.get(name).copied().unwrap_or((0, 0));
+        check_range("Local controller", range(&context.defaults.supported_features), level)?;
+        for broker in image.brokers() {
+            check_range(&format!("Broker {}", broker.id), range(&broker.features), level)?;
         }
     }
     let current = image.feature_level(name);
@@ -103,10 +97,24 @@ fn check(image: &MetadataImage, update: &FeatureUpdate, context: &Context<'_>) -
     if level > current && !upgrade {
         return Err("Can't downgrade to a newer version.".to_owned());
     }
-    if level < current && !may_be_off && update.update_type == FeatureUpdateType::SafeDowngrade {
+    if level < current && &**name == METADATA_VERSION_FEATURE && update.update_type == FeatureUpdateType::SafeDowngrade
+    {
         return Err(
             "Refusing to perform the requested downgrade because it might delete metadata information.".to_owned()
         );
     }
     Ok(())
+}
+
+/// Kafka's words for a level that someone cannot run.
+fn check_range(who: &str, (min, max): (i16, i16), level: i16) -> Result<(), String> {
+    if (min..=max).contains(&level) {
+        Ok(())
+    } else if max == 0 {
+        Err(format!("{who} does not support this feature."))
+    } else if min == max {
+        Err(format!("{who} only supports versions {min}"))
+    } else {
+        Err(format!("{who} only supports versions {min}-{max}"))
+    }
 }

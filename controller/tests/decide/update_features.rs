@@ -34,11 +34,11 @@ fn refusals_say_why_and_nothing_is_finalized() {
     let metadata = |level, update_type| update("metadata.version", level, update_type);
     assert_eq!(
         finalize(vec![metadata(29, Upgrade), update("other", 1, Upgrade)]),
-        refusal(1, "other", "The controller does not support the given feature.")
+        refusal(1, "other", "Local controller does not support this feature.")
     );
     assert_eq!(
         finalize(vec![metadata(30, Upgrade)]),
-        refusal(30, "metadata.version", "The controller only supports versions 7-29")
+        refusal(30, "metadata.version", "Local controller only supports versions 7-29")
     );
     assert_eq!(
         finalize(vec![metadata(-1, Upgrade)]),
@@ -57,4 +57,19 @@ fn refusals_say_why_and_nothing_is_finalized() {
         finalize(vec![metadata(29, SafeDowngrade)]),
         refusal(29, "metadata.version", "Can't downgrade to a newer version.")
     );
+    assert_eq!(
+        finalize(vec![metadata(0, UnsafeDowngrade)]),
+        refusal(0, "metadata.version", "Local controller only supports versions 7-29")
+    );
+}
+
+#[test]
+fn every_broker_must_support_a_level() {
+    let mut cluster = Cluster::of(&[1, 2]);
+    cluster.defaults.supported_features.insert("group.version".into(), (0, 1));
+    let updates = vec![update("group.version", 1, Upgrade)];
+    let (records, response) =
+        decided!(cluster, UpdateFeatures(UpdateFeaturesRequest { updates, validate_only: false }));
+    let message = "Invalid update version 1 for feature group.version. Broker 1 does not support this feature.";
+    assert_eq!((records, response), (vec![], Err(error(ErrorCode::InvalidUpdateVersion, message))));
 }
