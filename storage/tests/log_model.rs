@@ -462,10 +462,10 @@ impl Harness {
                 assert_eq!(end, (LeaderEpoch(epoch), Offset(next_start)));
             }
         }
-        if let Some((epoch, start)) = self.model.epoch_starts.last() {
-            if *start >= self.model.log_start {
-                assert_eq!(self.log.latest_epoch(), Some(LeaderEpoch(*epoch)));
-            }
+        if let Some((epoch, start)) = self.model.epoch_starts.last()
+            && *start >= self.model.log_start
+        {
+            assert_eq!(self.log.latest_epoch(), Some(LeaderEpoch(*epoch)));
         }
     }
 }
@@ -536,7 +536,7 @@ fn damage(dir: &Path, durable: &BTreeMap<PathBuf, Vec<u8>>, mut seed: u64) {
 }
 
 fn config() -> impl Strategy<Value = LogConfig> {
-    let segment_bytes = prop_oneof![Just(6000u32), Just(20_000), Just(1 << 20)];
+    let segment_bytes = prop_oneof![Just(6500u32), Just(20_000), Just(1 << 20)];
     let index_interval_bytes = prop_oneof![Just(0u32), Just(300), Just(4096)];
     (segment_bytes, index_interval_bytes).prop_map(|(segment_bytes, index_interval_bytes)| LogConfig {
         segment_bytes,

@@ -277,3 +277,6 @@ impl Log {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,7 +34,11 @@ impl Replay<'_> {
     /// Takes in one batch; what the state already reflects is passed over.
     pub(super) fn take_in(&mut self, file: &File, scanned: &Scanned) -> Result<(), SegmentLoadError> {
         let header = &scanned.header;
-        self.epochs.assign(LeaderEpoch(header.partition_leader_epoch), Offset(header.base_offset));
+        let (epoch, base_offset) = (LeaderEpoch(header.partition_leader_epoch), Offset(header.base_offset));
+        // An epoch that began before the replay does not begin again here.
+        if self.epochs.epoch_for_offset(base_offset) != Some(epoch) {
+            self.epochs.assign(epoch, base_offset);
+        }
         if header.last_offset() < self.producers.end_offset().0 {
             return Ok(());
         }
@@ -90,13 +94,14 @@ pub(super) fn replay_sealed(
     Ok(())
 }
 
-/// Adds what the active segment's transaction index lacks.
+/// Opens the active segment's transaction index and adds what it lacks.
 pub(super) fn complete_transaction_index(
     active: &mut ActiveSegment,
     dir: &std::path::Path,
     aborted: &[AbortedTransaction],
 ) -> Result<(), SegmentLoadError> {
     let base_offset = active.base_offset();
+    active.transaction_index(dir).map_err(std::io::Error::other)?;
     for entry in aborted.iter().filter(|entry| entry.last_offset >= base_offset) {
         match active.transaction_index(dir).and_then(|index| index.append(entry)) {
             // It is there already.
