@@ -4,7 +4,7 @@
 //! itself fails only if no broker gave an answer.
 
 use super::cluster::topic_name;
-use super::{Client, ClientError};
+use super::{Client, ClientError, TopicMetadata};
 use crate::error_code::ErrorCode;
 use crate::ids::{BrokerId, PartitionIndex, TopicPartition};
 use crate::messages::create_partitions_request::CreatePartitionsTopic;
@@ -20,6 +20,7 @@ use crate::messages::{
     DescribeClusterRequest, DescribeClusterResponse, DescribeConfigsRequest, IncrementalAlterConfigsRequest, StrBytes,
 };
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// A topic to create.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -202,6 +203,24 @@ impl Admin {
             (name, done)
         };
         Ok(response.responses.into_iter().map(item).collect())
+    }
+
+    /// Every topic of the cluster, with its partitions.
+    pub async fn list_topics(&self) -> Result<BTreeMap<Arc<str>, TopicMetadata>, ClientError> {
+        Ok(self.client.refresh(None, false).await?.topics.clone())
+    }
+
+    /// These topics, asked for anew.
+    pub async fn describe_topics(&self, names: &[&str]) -> Result<PerItem<String, TopicMetadata>, ClientError> {
+        let metadata = self.client.refresh(Some(names), false).await?;
+        let item = |name: &&str| {
+            let found = match metadata.topics.get(*name) {
+                None => Err(ClientError::UnknownTopicOrPartition { subject: format!("topic {name}") }),
+                Some(topic) => self.item(ApiKey::Metadata, name, topic.error.code(), None).map(|()| topic.clone()),
+            };
+            ((*name).to_owned(), found)
+        };
+        Ok(names.iter().map(item).collect())
     }
 
     /// CreatePartitions: raises a topic's partitions to `count`.

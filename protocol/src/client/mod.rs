@@ -26,6 +26,7 @@ mod error;
 mod metadata;
 mod offsets;
 mod partitioner;
+mod produce;
 mod producer;
 mod retry;
 mod tls;

@@ -4,16 +4,14 @@
 //! has one request per leader on its way, and returns when every record is written or has failed. One batch per partition
 //! is on its way at a time, so order holds through retries.
 
-use super::cluster::topic_name;
 use super::metadata::TopicMetadata;
 use super::partitioner::{Sticky, partition_for_key};
-use super::{Client, ClientError, Connection, retry};
+use super::produce::produce;
+use super::{Client, ClientError, retry};
 use crate::compression::Codec;
 use crate::error_code::ErrorCode;
-use crate::ids::{BrokerId, PartitionIndex, TopicId, TopicPartition};
-use crate::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use crate::messages::produce_response::PartitionProduceResponse;
-use crate::messages::{ApiKey, InitProducerIdRequest, ProduceRequest};
+use crate::ids::{BrokerId, PartitionIndex, TopicPartition};
+use crate::messages::{ApiKey, InitProducerIdRequest};
 use crate::records::{BatchBuilder, Header, NO_PRODUCER_EPOCH, NO_PRODUCER_ID};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -21,9 +19,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::task::JoinSet;
-
-/// The first Produce version that names topics by id.
-const TOPIC_ID_VERSION: i16 = 13;
 
 /// Whom an acknowledgement stands for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -341,102 +336,6 @@ fn fail(queue: &mut VecDeque<Batch>, error: ClientError, max_attempts: u32, outc
         outcomes.failed(&batch, &error);
     }
     0
-}
-
-/// One Produce request to `leader`, and what it says of each partition.
-async fn produce(
-    client: &Client,
-    config: &ProducerConfig,
-    topic: &str,
-    leader: BrokerId,
-    batches: Vec<(PartitionIndex, Bytes)>,
-) -> Vec<(PartitionIndex, Result<Delivery, ClientError>)> {
-    let partitions: Vec<_> = batches.iter().map(|(partition, _)| *partition).collect();
-    let all = |error: ClientError| partitions.iter().map(|&partition| (partition, Err(error.clone()))).collect();
-    let connection = match client.connection(leader).await {
-        Ok(connection) => connection,
-        Err(error) => return all(error),
-    };
-    let id = client.metadata().topics.get(topic).and_then(|topic| topic.id);
-    let request = produce_request(config, topic, id, batches);
-    let within = client.config().request_timeout.max(config.acks_timeout);
-    match exchange(&connection, config, &request, id, within).await {
-        Err(error) => all(error),
-        Ok(None) => partitions.iter().map(|&partition| (partition, Ok(Delivery { partition, offset: None }))).collect(),
-        Ok(Some(answers)) => {
-            let answer = |&partition: &PartitionIndex| {
-                let found = answers.iter().find(|answer| answer.index == partition.get());
-                (partition, delivery(&connection, topic, partition, found))
-            };
-            partitions.iter().map(answer).collect()
-        }
-    }
-}
-
-fn produce_request(
-    config: &ProducerConfig,
-    topic: &str,
-    id: Option<TopicId>,
-    batches: Vec<(PartitionIndex, Bytes)>,
-) -> ProduceRequest {
-    let partition = |(partition, bytes): (PartitionIndex, Bytes)| {
-        PartitionProduceData::default().with_index(partition.get()).with_records(Some(bytes))
-    };
-    let data = TopicProduceData::default()
-        .with_name(topic_name(topic))
-        .with_topic_id(id.unwrap_or_default())
-        .with_partition_data(batches.into_iter().map(partition).collect());
-    ProduceRequest::default()
-        .with_transactional_id(None)
-        .with_acks(config.acks as i16)
-        .with_timeout_ms(config.acks_timeout.as_millis().min(i32::MAX as u128) as i32)
-        .with_topic_data(vec![data])
-}
-
-/// The answers of the request's one topic; none if no answer comes.
-async fn exchange(
-    connection: &Connection,
-    config: &ProducerConfig,
-    request: &ProduceRequest,
-    id: Option<TopicId>,
-    within: Duration,
-) -> Result<Option<Vec<PartitionProduceResponse>>, ClientError> {
-    let cap = if id.is_some() { i16::MAX } else { TOPIC_ID_VERSION - 1 };
-    let version = connection.version_up_to::<ProduceRequest>(cap)?;
-    let mut request = request.clone();
-    for topic in &mut request.topic_data {
-        // Name or id: a version carries one of them.
-        if version >= TOPIC_ID_VERSION { topic.name = Default::default() } else { topic.topic_id = TopicId::nil() }
-    }
-    if config.acks == Acks::None {
-        connection.send(&request, version).await?;
-        return Ok(None);
-    }
-    let response = connection.call_within(&request, version, within).await?;
-    Ok(Some(response.responses.into_iter().flat_map(|topic| topic.partition_responses).collect()))
-}
-
-fn delivery(
-    connection: &Connection,
-    topic: &str,
-    partition: PartitionIndex,
-    answer: Option<&PartitionProduceResponse>,
-) -> Result<Delivery, ClientError> {
-    let (address, api) = (connection.address().clone(), ApiKey::Produce);
-    let subject = TopicPartition::new(topic, partition).to_string();
-    let Some(answer) = answer else {
-        return Err(ClientError::Missing { address, api, subject });
-    };
-    let offset = Some(answer.base_offset).filter(|&offset| offset >= 0);
-    match ErrorCode::from_code(answer.error_code) {
-        ErrorCode::None => Ok(Delivery { partition, offset }),
-        // The leader has it from an attempt whose answer was lost.
-        ErrorCode::DuplicateSequenceNumber => Ok(Delivery { partition, offset }),
-        code => {
-            let message = answer.error_message.as_ref().map(|message| message.to_string());
-            Err(ClientError::Refused { address, api, subject, code, message })
-        }
-    }
 }
 
 /// What became of the records so far.

@@ -64,7 +64,7 @@ impl Read for Input<'_> {
 mod tests {
     use super::*;
 
-    /// `printf hello | lz4 -c --no-frame-crc -B4 -BI`, which is also what Kafka's Java producer writes.
+    /// `printf hello | lz4 -c --no-frame-crc -B4 -BI`; the frame header is the one that Kafka's Java producer writes.
     const HELLO: &[u8] =
         &[0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82, 5, 0, 0, 0x80, b'h', b'e', b'l', b'l', b'o', 0, 0, 0, 0];
 

@@ -268,6 +268,20 @@ async fn each_topic_of_an_admin_answer_has_its_own_result() {
 }
 
 #[tokio::test]
+async fn topics_are_listed_and_described_as_they_are_now() {
+    let (broker, client) = cluster("orders", 3).await;
+    let admin = Admin::new(client);
+    broker.create("bills", 1);
+    let listed = admin.list_topics().await.unwrap();
+    assert_eq!(listed.keys().map(|name| &**name).collect::<Vec<_>>(), ["bills", "orders"]);
+    assert_eq!(listed["orders"].partitions.len(), 3);
+    broker.state().topics.remove("bills");
+    let described = admin.describe_topics(&["orders", "bills"]).await.unwrap();
+    assert!(described[0].1.is_ok());
+    assert!(matches!(described[1].1, Err(ClientError::UnknownTopicOrPartition { .. })));
+}
+
+#[tokio::test]
 async fn a_coordinator_is_found_once_and_asked_for_again_while_it_loads() {
     let (broker, client) = cluster("orders", 1).await;
     broker.state().coordinator_errors.push_back(ErrorCode::CoordinatorNotAvailable);
