@@ -1,12 +1,17 @@
 //! The server: listeners, one file per API, partitions, coordinators, metrics.
 
 pub mod api;
+pub mod broker;
 pub mod config;
+pub mod fetch_session;
 pub mod group;
+mod group_log;
 pub mod http;
 pub mod logging;
 pub mod metrics;
 pub mod net;
 pub mod partition;
+pub mod producer_ids;
+mod publisher;
 pub mod purgatory;
 pub mod server;

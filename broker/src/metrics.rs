@@ -1,1 +1,183 @@
 //! Counters and gauges, in Prometheus' text format.
+//!
+//! Counted where things happen, in plain atomics; gathered only when somebody asks. Names and meanings stand in
+//! `docs/metrics.md`.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+use weir_protocol::api::ApiKey;
+
+use crate::broker::Broker;
+use crate::net::NetworkMetrics;
+
+/// One more than the highest API key there is room for.
+const API_SLOTS: usize = 128;
+
+/// What the APIs count.
+#[derive(Debug)]
+pub struct RequestMetrics {
+    requests: [AtomicU64; API_SLOTS],
+    refused: AtomicU64,
+}
+
+impl Default for RequestMetrics {
+    fn default() -> Self {
+        Self { requests: [const { AtomicU64::new(0) }; API_SLOTS], refused: AtomicU64::new(0) }
+    }
+}
+
+impl RequestMetrics {
+    /// A request came.
+    pub fn count(&self, api: ApiKey) {
+        if let Some(counter) = self.requests.get(api as usize) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A request was refused before it was known what it asks.
+    pub fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn by_api(&self) -> impl Iterator<Item = (ApiKey, u64)> {
+        self.requests.iter().enumerate().filter_map(|(key, counter)| {
+            let count = counter.load(Ordering::Relaxed);
+            Some((ApiKey::try_from(key as i16).ok()?, count)).filter(|(_, count)| *count > 0)
+        })
+    }
+}
+
+/// Everything that is shown of a broker.
+#[derive(Debug)]
+pub struct Exposition {
+    broker: Arc<Broker>,
+    network: Arc<NetworkMetrics>,
+}
+
+impl Exposition {
+    /// Shows `broker` and its network.
+    pub fn new(broker: Arc<Broker>, network: Arc<NetworkMetrics>) -> Self {
+        Self { broker, network }
+    }
+
+    /// All of it, as text.
+    pub fn render(self: &Arc<Self>) -> String {
+        let mut registry = Registry::with_prefix("weir");
+        registry.register_collector(Box::new(Gathered(self.clone())));
+        let mut text = String::new();
+        if let Err(error) = encode(&mut text, &registry) {
+            tracing::error!(%error, "metrics could not be written");
+            let _ = writeln!(text, "# {error}");
+        }
+        text
+    }
+}
+
+#[derive(Debug)]
+struct Gathered(Arc<Exposition>);
+
+impl prometheus_client::collector::Collector for Gathered {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        self.broker(&mut encoder)?;
+        self.requests(&mut encoder)?;
+        self.network(&mut encoder)?;
+        self.storage(&mut encoder)
+    }
+}
+
+impl Gathered {
+    fn broker(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let Exposition { broker, .. } = &*self.0;
+        let image = broker.image();
+        let id = broker.id();
+        let (mut led, mut under_replicated, mut offline) = (0, 0, 0);
+        for (_, partition) in image.topics().flat_map(|topic| topic.partitions()) {
+            let is_led = partition.leader == id;
+            led += usize::from(is_led);
+            under_replicated += usize::from(is_led && partition.isr.len() < partition.replicas.len());
+            offline += usize::from(!partition.has_leader());
+        }
+        gauge(encoder, "build_info", "Constant 1.", 1)?;
+        gauge(encoder, "topics", "Topics of the cluster.", image.topic_count())?;
+        gauge(encoder, "partitions", "Partitions with a replica here.", broker.partitions.len())?;
+        gauge(encoder, "partitions_led", "Partitions led here.", led)?;
+        gauge(
+            encoder,
+            "partitions_under_replicated",
+            "Partitions led here with replicas out of sync.",
+            under_replicated,
+        )?;
+        gauge(encoder, "partitions_offline", "Partitions of the cluster without a leader.", offline)?;
+        let active = broker.controller.active_controller().is_some_and(|active| active.node_id == id);
+        gauge(encoder, "controller_active", "1 if this node is the active controller.", usize::from(active))?;
+        gauge(encoder, "fetch_sessions", "Incremental fetch sessions.", broker.sessions.len())?;
+        gauge(encoder, "purgatory_watched", "Partitions watched by waiting requests.", broker.arrivals.watched_keys())
+    }
+
+    fn requests(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let requests = &self.0.broker.requests;
+        let mut family = encoder.encode_descriptor("requests", "Requests by API.", None, COUNTER)?;
+        for (api, count) in requests.by_api() {
+            let label = [("api", format!("{api:?}"))];
+            ConstCounter::new(count).encode(family.encode_family(&label)?)?;
+        }
+        counter(encoder, "requests_refused", "Requests that could not be decoded.", None, &requests.refused)
+    }
+
+    fn network(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let network = &self.0.network;
+        let total = |pick: fn(&crate::net::NetworkThreadMetrics) -> &AtomicU64| AtomicU64::new(network.total(pick));
+        let (received, sent) = (total(|t| &t.bytes_in), total(|t| &t.bytes_out));
+        counter(encoder, "network_received", "Bytes received.", Some(&Unit::Bytes), &received)?;
+        counter(encoder, "network_sent", "Bytes sent.", Some(&Unit::Bytes), &sent)?;
+        let mut family = encoder.encode_descriptor("connections", "Open connections.", None, GAUGE)?;
+        for listener in &network.listeners {
+            let label = [("listener", listener.name.to_string())];
+            let open = listener.connections.load(Ordering::Relaxed) as i64;
+            ConstGauge::new(open).encode(family.encode_family(&label)?)?;
+        }
+        Ok(())
+    }
+
+    fn storage(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let dirs = self.0.broker.logs.dirs();
+        let mut size = encoder.encode_descriptor("log_size", "Bytes of all logs.", Some(&Unit::Bytes), GAUGE)?;
+        for dir in &dirs {
+            let bytes: u64 = dir.logs.iter().map(|(_, bytes)| bytes).sum();
+            let label = [("dir", dir.path.display().to_string())];
+            ConstGauge::new(bytes as i64).encode(size.encode_family(&label)?)?;
+        }
+        let mut offline =
+            encoder.encode_descriptor("log_dir_offline", "1 if the directory has failed.", None, GAUGE)?;
+        for dir in &dirs {
+            let label = [("dir", dir.path.display().to_string())];
+            ConstGauge::new(i64::from(dir.offline.is_some())).encode(offline.encode_family(&label)?)?;
+        }
+        Ok(())
+    }
+}
+
+const COUNTER: prometheus_client::metrics::MetricType = prometheus_client::metrics::MetricType::Counter;
+const GAUGE: prometheus_client::metrics::MetricType = prometheus_client::metrics::MetricType::Gauge;
+
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: usize) -> std::fmt::Result {
+    ConstGauge::new(value as i64).encode(encoder.encode_descriptor(name, help, None, GAUGE)?)
+}
+
+fn counter(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    unit: Option<&Unit>,
+    value: &AtomicU64,
+) -> std::fmt::Result {
+    let value = ConstCounter::new(value.load(Ordering::Relaxed));
+    value.encode(encoder.encode_descriptor(name, help, unit, COUNTER)?)
+}

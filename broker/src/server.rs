@@ -1,1 +1,276 @@
 //! Assembles a broker from its parts, and takes it down again.
+//!
+//! The order of a start: listeners are bound (a port in use is found before anything is touched), directories are locked,
+//! the controller leads, the broker registers, connections are served; logs are recovered meanwhile, each partition
+//! serving as soon as its own is. A stop goes the other way, and ends with every log flushed and marked clean.
+
+mod error;
+mod register;
+mod tls;
+
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::Notify;
+use weir_controller::decide::Defaults;
+use weir_controller::quorum::{Controller, ControllerConfig};
+use weir_protocol::ids::{BrokerEpoch, TopicId, TopicPartition};
+use weir_storage::manager::{Assignment, LogManager, LogManagerConfig};
+
+use crate::api::Apis;
+use crate::broker::{Broker, FEATURES, Randomness, topic_config};
+use crate::config::BrokerConfig;
+use crate::config::catalog::Catalog;
+use crate::fetch_session::FetchSessionCache;
+use crate::group::{GroupConfig, GroupCoordinator, SystemClock};
+use crate::group_log::GroupLog;
+use crate::http;
+use crate::metrics::{Exposition, RequestMetrics};
+use crate::net::{BoundNetwork, Network, NetworkConfig};
+use crate::partition::PartitionTable;
+use crate::producer_ids::ProducerIds;
+use crate::publisher::{self, FileTask, Publisher};
+use crate::purgatory::Purgatory;
+
+pub use error::StartError;
+
+/// A running broker.
+pub struct Server {
+    broker: Arc<Broker>,
+    network: Network<Apis>,
+    addresses: Vec<(Arc<str>, SocketAddr)>,
+    http_address: Option<SocketAddr>,
+    broker_epoch: BrokerEpoch,
+    side: SideThread,
+    files: JoinHandle<()>,
+}
+
+/// A thread for what is neither data nor metadata: HTTP, group timers, waits for replicas.
+struct SideThread {
+    handle: Handle,
+    stop: Arc<Notify>,
+    thread: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts a broker; returns once it is registered and answers.
+    pub fn start(config: BrokerConfig) -> Result<Self, StartError> {
+        let network = bind(&config)?;
+        let addresses = network.local_addresses();
+        let http_listener = http::bind(&config)?;
+        let logs = Arc::new(LogManager::open(log_manager_config(&config))?);
+        let controller = Arc::new(start_controller(&config, &logs)?);
+        logs.record_cluster_id(controller.cluster_id())?;
+        let side = SideThread::spawn()?;
+        let partitions = Arc::new(PartitionTable::new(config.node_id, logs.clone()));
+        let arrivals = Arc::new(Purgatory::new());
+        let groups = group_coordinator(&config, &controller, &partitions, &arrivals, &side.handle);
+        let broker_epoch = register::register(&config, &controller, &logs, &addresses)?;
+        let (files, tasks) = mpsc::channel();
+        controller.subscribe(Box::new(Publisher {
+            id: config.node_id,
+            settings: config.settings.clone(),
+            partitions: partitions.clone(),
+            files,
+        }));
+        let broker = Arc::new(Broker {
+            id: config.node_id,
+            features: FEATURES,
+            controller,
+            logs: logs.clone(),
+            partitions,
+            arrivals,
+            sessions: FetchSessionCache::new(
+                config.settings.number("max.incremental.fetch.session.cache.slots") as usize
+            ),
+            groups: groups.clone(),
+            producer_ids: ProducerIds::default(),
+            auto_create_topics: config.settings.flag("auto.create.topics.enable"),
+            fetch_max_bytes: config.settings.number("fetch.max.bytes") as usize,
+            random: Randomness::new(),
+            requests: RequestMetrics::default(),
+            loaded: AtomicBool::new(false),
+            settings: config.settings.clone(),
+        });
+        let exposition = Arc::new(Exposition::new(broker.clone(), network.metrics()));
+        let http_address = http_listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        if let Some(listener) = http_listener {
+            side.handle.spawn(http::serve(listener, broker.clone(), exposition));
+        }
+        side.handle.spawn({
+            let groups = groups.clone();
+            async move { groups.run_timers().await }
+        });
+        let files = spawn_files_thread(broker.clone(), tasks)?;
+        let network = network.start(Arc::new(Apis::new(broker.clone()))).map_err(StartError::Thread)?;
+        Ok(Self { broker, network, addresses, http_address, broker_epoch, side, files })
+    }
+
+    /// Each listener's name and the address it is bound to.
+    pub fn addresses(&self) -> &[(Arc<str>, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// Where metrics and health are served.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http_address
+    }
+
+    /// The cluster's id.
+    pub fn cluster_id(&self) -> Arc<str> {
+        self.broker.controller.cluster_id().clone()
+    }
+
+    /// Stops: answers what waits, ends the controller, flushes every log and marks the directories clean.
+    pub fn shutdown(self) {
+        self.broker.groups.shutdown();
+        self.network.shutdown();
+        self.side.stop.notify_one();
+        self.broker.controller.shutdown();
+        self.broker.logs.close(true, self.broker_epoch);
+        // The publisher went with the controller, so the files thread has nobody to wait for once it is idle.
+        drop(self.broker);
+        drop(self.files);
+        if self.side.thread.join().is_err() {
+            tracing::error!("the side thread panicked");
+        }
+    }
+}
+
+impl SideThread {
+    fn spawn() -> Result<Self, StartError> {
+        let runtime: Runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
+        let handle = runtime.handle().clone();
+        let stop = Arc::new(Notify::new());
+        let stopped = stop.clone();
+        let thread = std::thread::Builder::new().name("weir-side".into());
+        let thread = thread.spawn(move || runtime.block_on(stopped.notified())).map_err(StartError::Thread)?;
+        Ok(Self { handle, stop, thread })
+    }
+}
+
+fn bind(config: &BrokerConfig) -> Result<BoundNetwork, StartError> {
+    let settings = &config.settings;
+    let buffer = |key| usize::try_from(settings.number(key)).ok();
+    let limit = |key| settings.number(key) as usize;
+    let network = NetworkConfig {
+        network_threads: config.network_threads,
+        max_connections: limit("max.connections"),
+        max_connections_per_ip: limit("max.connections.per.ip"),
+        max_connections_per_ip_overrides: config.connection_overrides.clone(),
+        connections_max_idle: config.connections_max_idle,
+        socket_listen_backlog_size: settings.number("socket.listen.backlog.size") as i32,
+        socket_send_buffer_bytes: buffer("socket.send.buffer.bytes"),
+        socket_receive_buffer_bytes: buffer("socket.receive.buffer.bytes"),
+        socket_request_max_bytes: config.max_request_bytes,
+        queued_max_request_bytes: u64::try_from(settings.number("queued.max.request.bytes"))
+            .unwrap_or(NetworkConfig::DEFAULT_QUEUED_MAX_REQUEST_BYTES),
+        ..NetworkConfig::default()
+    };
+    let listeners: Result<Vec<_>, StartError> =
+        config.listeners.iter().map(|listener| tls::network_listener(settings, listener)).collect();
+    Ok(BoundNetwork::bind(network, listeners?)?)
+}
+
+fn log_manager_config(config: &BrokerConfig) -> LogManagerConfig {
+    let settings = &config.settings;
+    LogManagerConfig {
+        recovery_threads_per_dir: settings.number("num.recovery.threads.per.data.dir") as usize,
+        checkpoint_interval_ms: settings.number("log.flush.offset.checkpoint.interval.ms"),
+        high_watermark_checkpoint_interval_ms: settings.number("replica.high.watermark.checkpoint.interval.ms"),
+        retention_check_interval_ms: settings.number("log.retention.check.interval.ms"),
+        producer_id_expiration_ms: settings.number("producer.id.expiration.ms"),
+        file_delete_delay_ms: settings.number("log.segment.delete.delay.ms") as u64,
+        ..LogManagerConfig::new(config.log_dirs.clone(), config.node_id)
+    }
+}
+
+fn start_controller(config: &BrokerConfig, logs: &LogManager) -> Result<Controller, StartError> {
+    let settings = &config.settings;
+    let dirs = logs.dirs();
+    let metadata_dir = dirs.iter().find(|dir| dir.path == config.metadata_log_dir).unwrap_or(&dirs[0]);
+    let supported = FEATURES.iter().map(|feature| (Arc::from(feature.name), (feature.min, feature.max)));
+    let controller = Controller::start(ControllerConfig {
+        node_id: config.node_id,
+        directory_id: metadata_dir.id,
+        directory: metadata_dir.path.clone(),
+        cluster_id: logs.cluster_id().map(Arc::from),
+        endpoints: Vec::new(),
+        catalog: Arc::new(Catalog::new(settings.clone())),
+        defaults: Defaults {
+            num_partitions: settings.number("num.partitions") as i32,
+            replication_factor: settings.number("default.replication.factor") as i16,
+            delete_topic_enable: settings.flag("delete.topic.enable"),
+            supported_features: supported.collect(),
+        },
+    })?;
+    Ok(controller)
+}
+
+fn group_coordinator(
+    config: &BrokerConfig,
+    controller: &Arc<Controller>,
+    partitions: &Arc<PartitionTable>,
+    arrivals: &Arc<Purgatory<crate::partition::PartitionKey>>,
+    runtime: &Handle,
+) -> Arc<GroupCoordinator> {
+    let settings = &config.settings;
+    let number = |key| settings.number(key) as i32;
+    let group_config = GroupConfig {
+        offsets_topic_partitions: number("offsets.topic.num.partitions"),
+        min_session_timeout_ms: number("group.min.session.timeout.ms"),
+        max_session_timeout_ms: number("group.max.session.timeout.ms"),
+        initial_rebalance_delay_ms: number("group.initial.rebalance.delay.ms"),
+        max_size: settings.number("group.max.size") as usize,
+        offset_metadata_max_bytes: settings.number("offset.metadata.max.bytes") as usize,
+        offsets_retention_ms: settings.number("offsets.retention.minutes") * 60_000,
+        offsets_retention_check_interval_ms: settings.number("offsets.retention.check.interval.ms"),
+        ..GroupConfig::default()
+    };
+    let log = GroupLog::new(controller.clone(), partitions.clone(), arrivals.clone(), runtime.clone());
+    let log = Arc::new(log);
+    let groups = Arc::new(GroupCoordinator::new(group_config, log.clone(), SystemClock::start()));
+    log.set_coordinator(&groups);
+    groups
+}
+
+/// Recovers what is on disk, then does what changes of the metadata ask for.
+fn spawn_files_thread(broker: Arc<Broker>, tasks: mpsc::Receiver<FileTask>) -> Result<JoinHandle<()>, StartError> {
+    let thread = std::thread::Builder::new().name("weir-files".into());
+    let work = move || {
+        load(&broker);
+        let (logs, groups) = (broker.logs.clone(), broker.groups.clone());
+        // What remains must not keep the broker, whose controller holds the sender of the tasks.
+        drop(broker);
+        publisher::work(&tasks, &logs, &groups);
+    };
+    thread.spawn(work).map_err(StartError::Thread)
+}
+
+fn load(broker: &Broker) {
+    let image = broker.image();
+    let assign = |partition: &TopicPartition, topic_id: Option<TopicId>| {
+        let known = image.topic_by_name(&partition.topic);
+        let known = known.filter(|topic| topic_id.is_none_or(|id| id == topic.id));
+        let registration = known.and_then(|topic| topic.partition(partition.partition));
+        match (known, registration) {
+            (Some(topic), Some(registration)) if registration.replicas.contains(&broker.id) => {
+                let config = topic_config(broker.id, &broker.settings, &image, &partition.topic);
+                Assignment::Ours { topic_id: topic.id, config: Arc::new(config.log) }
+            }
+            _ => Assignment::Stray,
+        }
+    };
+    let summary = broker.logs.load(&assign, &|_| {});
+    broker.set_loaded();
+    broker.logs.acknowledge_last_stop();
+    if summary.stray > 0 || summary.failed > 0 {
+        tracing::warn!(online = summary.online, stray = summary.stray, failed = summary.failed, "logs recovered");
+    } else if summary.online > 0 {
+        tracing::info!(online = summary.online, "logs recovered");
+    }
+}

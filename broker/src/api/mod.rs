@@ -1,1 +1,36 @@
-//! One file per API.
+//! One file per API: decode, act, reply.
+//!
+//! [`Apis`] is the network's handler. A request's ordered stage runs in [`Handler::dispatch`]; what has to wait (a fetch
+//! for records, a change for its commit) goes on as a future, and the network keeps the answers in order. An API that is
+//! not in [`registry`] is not advertised, and asking for it closes the connection, as in Kafka.
+
+mod alter_configs;
+mod api_versions;
+mod call;
+mod create_partitions;
+mod create_topics;
+mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_log_dirs;
+mod describe_producers;
+mod describe_topic_partitions;
+mod dispatch;
+mod elect_leaders;
+mod fetch;
+mod find_coordinator;
+mod groups;
+mod init_producer_id;
+mod list_config_resources;
+mod list_offsets;
+mod metadata;
+mod offset_for_leader_epoch;
+mod operations;
+mod produce;
+mod registry;
+mod topics;
+mod wire;
+
+pub use call::{Call, now_ms};
+pub use dispatch::Apis;

@@ -2,15 +2,7 @@
 
 use super::definition::{ConfigError, list};
 use super::settings::Settings;
-
-/// How a listener's connections are secured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecurityProtocol {
-    /// As they come.
-    Plaintext,
-    /// TLS.
-    Ssl,
-}
+use crate::net::SecurityProtocol;
 
 /// A listener of this broker's.
 #[derive(Clone, Debug, PartialEq, Eq)]

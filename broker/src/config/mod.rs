@@ -5,15 +5,18 @@
 
 pub mod broker_config;
 pub mod broker_keys;
+pub mod catalog;
 pub mod definition;
 pub mod effective;
 pub mod listener;
 pub mod properties;
 pub mod settings;
+pub mod topic_config;
 
 pub mod topic_keys;
 
 pub use broker_config::BrokerConfig;
 pub use definition::{ConfigError, Definition};
-pub use listener::{ListenerConfig, SecurityProtocol};
+pub use listener::ListenerConfig;
 pub use settings::{Settings, SettingsError, SettingsWarning};
+pub use topic_config::TopicConfig;

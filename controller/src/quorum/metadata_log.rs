@@ -124,7 +124,7 @@ impl MetadataLog {
             let held = opened.log_id_at(last_covered.index()).map_err(|error| failed(error.to_string()))?;
             let continues = held.is_some_and(|held| held == last_covered);
             // The covered prefix may be gone altogether, if the log starts exactly where the snapshot ends.
-            if !continues && !(opened.start() == covered) {
+            if !continues && opened.start() != covered {
                 opened.restart_at(covered).map_err(|error| failed(error.to_string()))?;
             }
         }

@@ -116,7 +116,7 @@ impl SnapshotFile {
                 snapshots.push(SnapshotFile { id, path });
             }
         }
-        snapshots.sort_by(|a, b| b.id.cmp(&a.id));
+        snapshots.sort_by_key(|found| std::cmp::Reverse(found.id));
         Ok(snapshots)
     }
 

@@ -1,0 +1,162 @@
+//! AlterConfigs (33) and IncrementalAlterConfigs (44): replace a resource's settings, or change some (KIP-133, KIP-339).
+
+use std::sync::Arc;
+
+use weir_controller::decide::{
+    AlterConfigsRequest as DecideReplace, ApiError, ConfigOperation, ConfigOperationType, ControllerRequest,
+    ControllerResponse, IncrementalAlterConfigsRequest as DecideChange, ResourceConfigOperations, ResourceConfigValues,
+};
+use weir_controller::image::ConfigResource;
+use weir_controller::record::ConfigResourceType;
+use weir_protocol::error_code::ErrorCode;
+use weir_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
+use weir_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse as IncrementalResponse;
+use weir_protocol::messages::{
+    AlterConfigsRequest, AlterConfigsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+};
+
+use super::call::Call;
+use super::wire::{error_fields, owned, text};
+use crate::net::Dispatch;
+
+/// A resource as the request names it.
+type Named = (i8, Arc<str>);
+
+/// A resource's outcome, in the order of the request.
+type Outcome = (Named, Result<(), ApiError>);
+
+pub(super) fn replace(call: Call, request: AlterConfigsRequest) -> Dispatch {
+    let mut work = Work::default();
+    for asked in &request.resources {
+        if let Some(resource) = work.take(&call, asked.resource_type, owned(&asked.resource_name)) {
+            let configs = asked.configs.iter().map(|config| (owned(&config.name), config.value.as_ref().map(owned)));
+            work.items.push(ResourceConfigValues { resource, configs: configs.collect() });
+        }
+    }
+    let validate_only = request.validate_only;
+    call.later(async move |call| {
+        let outcomes = work.submit(&call, |resources| DecideReplace { resources, validate_only }.into()).await;
+        let responses = outcomes.into_iter().map(|((kind, name), outcome)| {
+            let (code, message) = error_fields(&outcome);
+            AlterConfigsResourceResponse::default()
+                .with_resource_type(kind)
+                .with_resource_name(text(&*name))
+                .with_error_code(code)
+                .with_error_message(message)
+        });
+        AlterConfigsResponse::default().with_responses(responses.collect())
+    })
+}
+
+pub(super) fn change(call: Call, request: IncrementalAlterConfigsRequest) -> Dispatch {
+    let mut work = Work::default();
+    for asked in &request.resources {
+        let name = owned(&asked.resource_name);
+        let operations: Result<Vec<ConfigOperation>, ApiError> = asked
+            .configs
+            .iter()
+            .map(|config| {
+                let operation = operation_type(config.config_operation)?;
+                Ok(ConfigOperation { key: owned(&config.name), operation, value: config.value.as_ref().map(owned) })
+            })
+            .collect();
+        match operations {
+            Err(error) => work.refuse((asked.resource_type, name), error),
+            Ok(operations) => {
+                if let Some(resource) = work.take(&call, asked.resource_type, name) {
+                    work.items.push(ResourceConfigOperations { resource, operations });
+                }
+            }
+        }
+    }
+    let validate_only = request.validate_only;
+    call.later(async move |call| {
+        let outcomes = work.submit(&call, |resources| DecideChange { resources, validate_only }.into()).await;
+        let responses = outcomes.into_iter().map(|((kind, name), outcome)| {
+            let (code, message) = error_fields(&outcome);
+            IncrementalResponse::default()
+                .with_resource_type(kind)
+                .with_resource_name(text(&*name))
+                .with_error_code(code)
+                .with_error_message(message)
+        });
+        IncrementalAlterConfigsResponse::default().with_responses(responses.collect())
+    })
+}
+
+/// The resources of a request: those that go to the controller, and the outcomes that are known without it.
+struct Work<T> {
+    items: Vec<T>,
+    /// One for each resource of the request; `None` is for the controller to say.
+    outcomes: Vec<(Named, Option<Result<(), ApiError>>)>,
+}
+
+impl<T> Default for Work<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), outcomes: Vec::new() }
+    }
+}
+
+impl<T> Work<T> {
+    /// The resource, if the controller is to be asked about it.
+    fn take(&mut self, call: &Call, kind: i8, name: Arc<str>) -> Option<ConfigResource> {
+        match resource(call, kind, &name) {
+            Ok(resource) => {
+                self.outcomes.push(((kind, name), None));
+                Some(resource)
+            }
+            Err(error) => {
+                self.refuse((kind, name), error);
+                None
+            }
+        }
+    }
+
+    fn refuse(&mut self, named: Named, error: ApiError) {
+        self.outcomes.push((named, Some(Err(error))));
+    }
+
+    async fn submit(self, call: &Call, request: impl FnOnce(Vec<T>) -> ControllerRequest) -> Vec<Outcome> {
+        let mut decided = Vec::new();
+        let mut failure = ErrorCode::UnknownServerError;
+        if !self.items.is_empty() {
+            match call.broker.submit(request(self.items)).await {
+                Ok(ControllerResponse::AlterConfigs(response))
+                | Ok(ControllerResponse::IncrementalAlterConfigs(response)) => {
+                    decided = response.resources.into_iter().map(|result| result.outcome).collect();
+                }
+                Ok(_) => {}
+                Err(code) => failure = code,
+            }
+        }
+        let mut decided = decided.into_iter();
+        let outcomes = self.outcomes.into_iter().map(|(named, known)| {
+            let outcome = known.or_else(|| decided.next()).unwrap_or_else(|| Err(failure.into()));
+            (named, outcome)
+        });
+        outcomes.collect()
+    }
+}
+
+fn resource(call: &Call, kind: i8, name: &str) -> Result<ConfigResource, ApiError> {
+    let resource_type = ConfigResourceType::from_code(kind)
+        .ok_or_else(|| ApiError::new(ErrorCode::InvalidRequest, format!("Unknown resource type {kind}.")))?;
+    if resource_type == ConfigResourceType::Broker && !name.is_empty() {
+        let id: Option<i32> = name.parse().ok();
+        if id != Some(call.broker.id().get()) {
+            let message = format!("Unexpected broker id, expected {}, but received {name}", call.broker.id());
+            return Err(ApiError::new(ErrorCode::InvalidRequest, message));
+        }
+    }
+    Ok(ConfigResource::new(resource_type, name))
+}
+
+fn operation_type(number: i8) -> Result<ConfigOperationType, ApiError> {
+    match number {
+        0 => Ok(ConfigOperationType::Set),
+        1 => Ok(ConfigOperationType::Delete),
+        2 => Ok(ConfigOperationType::Append),
+        3 => Ok(ConfigOperationType::Subtract),
+        _ => Err(ApiError::new(ErrorCode::InvalidRequest, format!("Unknown operation type {number}."))),
+    }
+}

@@ -1,0 +1,116 @@
+//! The way from a frame to the file of its API.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use weir_protocol::api::ApiKey;
+use weir_protocol::messages::{RequestKind, StrBytes};
+use weir_protocol::request::{self, RequestError};
+use weir_protocol::response;
+
+use super::call::Call;
+use super::{
+    alter_configs, api_versions, create_partitions, create_topics, delete_records, delete_topics, describe_cluster,
+    describe_configs, describe_log_dirs, describe_producers, describe_topic_partitions, elect_leaders, fetch,
+    find_coordinator, groups, init_producer_id, list_config_resources, list_offsets, metadata, offset_for_leader_epoch,
+    produce, registry,
+};
+use crate::broker::Broker;
+use crate::net::{ConnectionContext, Dispatch, Frame, Handler};
+
+/// Every API of a broker.
+#[derive(Debug)]
+pub struct Apis {
+    broker: Arc<Broker>,
+}
+
+impl Apis {
+    /// The APIs of `broker`.
+    pub fn new(broker: Arc<Broker>) -> Self {
+        Self { broker }
+    }
+}
+
+impl Handler for Apis {
+    fn dispatch(&self, connection: &Rc<ConnectionContext>, mut frame: Frame) -> Dispatch {
+        let mut bytes = frame.share();
+        let mut header = match request::decode_header(&mut bytes) {
+            Ok(header) => header,
+            Err(error) => return self.refused(connection, &error),
+        };
+        if !registry::is_built(header.api_key) {
+            tracing::warn!(
+                peer = %connection.peer_address, api = ?header.api_key, version = header.api_version,
+                "an API that is not advertised was asked for; the connection is closed"
+            );
+            return Dispatch::Close;
+        }
+        let body = match request::decode_body(&header, &mut bytes) {
+            Ok(body) => body,
+            Err(error) => return self.refused(connection, &error),
+        };
+        self.broker.requests.count(header.api_key);
+        // From here on only what an API keeps on purpose may keep the frame alive.
+        drop(bytes);
+        header.client_id = header.client_id.map(|id| StrBytes::from_string(id.to_string()));
+        let call = Call { broker: self.broker.clone(), connection: connection.clone(), header };
+        match body {
+            RequestKind::Produce(request) => produce::handle(call, request, frame),
+            other => route(call, other),
+        }
+    }
+
+    fn shutting_down(&self) {
+        self.broker.arrivals.close();
+    }
+}
+
+fn route(call: Call, request: RequestKind) -> Dispatch {
+    match request {
+        RequestKind::Fetch(request) => fetch::handle(call, request),
+        RequestKind::ListOffsets(request) => list_offsets::handle(call, request),
+        RequestKind::Metadata(request) => metadata::handle(call, request),
+        RequestKind::OffsetCommit(request) => groups::offset_commit(call, request),
+        RequestKind::OffsetFetch(request) => groups::offset_fetch(call, request),
+        RequestKind::FindCoordinator(request) => find_coordinator::handle(call, request),
+        RequestKind::JoinGroup(request) => groups::join_group(call, request),
+        RequestKind::Heartbeat(request) => groups::heartbeat(call, request),
+        RequestKind::LeaveGroup(request) => groups::leave_group(call, request),
+        RequestKind::SyncGroup(request) => groups::sync_group(call, request),
+        RequestKind::DescribeGroups(request) => groups::describe_groups(call, request),
+        RequestKind::ListGroups(request) => groups::list_groups(call, request),
+        RequestKind::ApiVersions(request) => api_versions::handle(call, request),
+        RequestKind::CreateTopics(request) => create_topics::handle(call, request),
+        RequestKind::DeleteTopics(request) => delete_topics::handle(call, request),
+        RequestKind::DeleteRecords(request) => delete_records::handle(call, request),
+        RequestKind::InitProducerId(request) => init_producer_id::handle(call, request),
+        RequestKind::OffsetForLeaderEpoch(request) => offset_for_leader_epoch::handle(call, request),
+        RequestKind::DescribeConfigs(request) => describe_configs::handle(call, request),
+        RequestKind::AlterConfigs(request) => alter_configs::replace(call, request),
+        RequestKind::DescribeLogDirs(request) => describe_log_dirs::handle(call, request),
+        RequestKind::CreatePartitions(request) => create_partitions::handle(call, request),
+        RequestKind::DeleteGroups(request) => groups::delete_groups(call, request),
+        RequestKind::ElectLeaders(request) => elect_leaders::handle(call, request),
+        RequestKind::IncrementalAlterConfigs(request) => alter_configs::change(call, request),
+        RequestKind::OffsetDelete(request) => groups::offset_delete(call, request),
+        RequestKind::DescribeCluster(request) => describe_cluster::handle(call, request),
+        RequestKind::DescribeProducers(request) => describe_producers::handle(call, request),
+        RequestKind::ListConfigResources(request) => list_config_resources::handle(call, request),
+        RequestKind::DescribeTopicPartitions(request) => describe_topic_partitions::handle(call, request),
+        _ => unreachable!("{:?} is built but has no route", call.header.api_key),
+    }
+}
+
+impl Apis {
+    /// Kafka closes the connection on what it cannot decode, but answers an ApiVersions it is too old for (KIP-511).
+    fn refused(&self, connection: &ConnectionContext, error: &RequestError) -> Dispatch {
+        if let RequestError::UnsupportedApi { api, correlation_id } = error
+            && api.key == ApiKey::ApiVersions as i16
+        {
+            return Dispatch::Ready(response::unsupported_api_versions(*correlation_id).into());
+        }
+        self.broker.requests.count_refused();
+        tracing::warn!(peer = %connection.peer_address, %error, "a request was refused; the connection is closed");
+        Dispatch::Close
+    }
+}

@@ -1,0 +1,81 @@
+//! The APIs of the group coordinator: JoinGroup (11), Heartbeat (12), LeaveGroup (13), SyncGroup (14), OffsetCommit (8),
+//! OffsetFetch (9), DescribeGroups (15), ListGroups (16), DeleteGroups (42), OffsetDelete (47).
+//!
+//! The coordinator takes and gives wire messages; these hand them over and put the answers into frames.
+
+use weir_protocol::messages::{
+    DeleteGroupsRequest, DescribeGroupsRequest, Encodable, HeaderVersion, HeartbeatRequest, JoinGroupRequest,
+    LeaveGroupRequest, ListGroupsRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
+    SyncGroupRequest,
+};
+
+use super::call::Call;
+use super::operations::GROUP_OPERATIONS;
+use crate::group::{Reply, RequestContext};
+use crate::net::Dispatch;
+
+pub(super) fn join_group(call: Call, request: JoinGroupRequest) -> Dispatch {
+    let reply = with_context(&call, |context| call.broker.groups.join_group(context, request));
+    send(call, reply)
+}
+
+pub(super) fn sync_group(call: Call, request: SyncGroupRequest) -> Dispatch {
+    let reply = call.broker.groups.sync_group(request);
+    send(call, reply)
+}
+
+pub(super) fn heartbeat(call: Call, request: HeartbeatRequest) -> Dispatch {
+    call.ready(&call.broker.groups.heartbeat(&request))
+}
+
+pub(super) fn leave_group(call: Call, request: LeaveGroupRequest) -> Dispatch {
+    let reply = with_context(&call, |context| call.broker.groups.leave_group(context, request));
+    send(call, reply)
+}
+
+pub(super) fn offset_commit(call: Call, request: OffsetCommitRequest) -> Dispatch {
+    let reply = with_context(&call, |context| call.broker.groups.offset_commit(context, &request));
+    send(call, reply)
+}
+
+pub(super) fn offset_fetch(call: Call, request: OffsetFetchRequest) -> Dispatch {
+    let reply = with_context(&call, |context| call.broker.groups.offset_fetch(context, request));
+    send(call, reply)
+}
+
+pub(super) fn describe_groups(call: Call, request: DescribeGroupsRequest) -> Dispatch {
+    let mut response = with_context(&call, |context| call.broker.groups.describe_groups(context, &request));
+    if request.include_authorized_operations {
+        for group in response.groups.iter_mut().filter(|group| group.error_code == 0) {
+            group.authorized_operations = GROUP_OPERATIONS;
+        }
+    }
+    call.ready(&response)
+}
+
+pub(super) fn list_groups(call: Call, request: ListGroupsRequest) -> Dispatch {
+    call.ready(&call.broker.groups.list_groups(&request))
+}
+
+pub(super) fn delete_groups(call: Call, request: DeleteGroupsRequest) -> Dispatch {
+    let reply = call.broker.groups.delete_groups(&request);
+    send(call, reply)
+}
+
+pub(super) fn offset_delete(call: Call, request: OffsetDeleteRequest) -> Dispatch {
+    let reply = call.broker.groups.offset_delete(&request);
+    send(call, reply)
+}
+
+fn with_context<R>(call: &Call, operation: impl FnOnce(&RequestContext<'_>) -> R) -> R {
+    let client_host = format!("/{}", call.connection.peer_address.ip());
+    let client_id = call.header.client_id.as_deref().unwrap_or_default();
+    operation(&RequestContext { client_id, client_host: &client_host, api_version: call.version() })
+}
+
+fn send<M: Encodable + HeaderVersion + 'static>(call: Call, reply: Reply<M>) -> Dispatch {
+    match reply {
+        Reply::Ready(message) => call.ready(&message),
+        Reply::Later(pending) => call.later(|_| pending),
+    }
+}

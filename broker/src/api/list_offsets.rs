@@ -1,0 +1,109 @@
+//! ListOffsets (2): where a partition starts, ends, or reaches a time (KIP-79, KIP-734, KIP-1005).
+
+use weir_protocol::error_code::ErrorCode;
+use weir_protocol::ids::{LeaderEpoch, Offset, PartitionIndex};
+use weir_protocol::messages::list_offsets_request::ListOffsetsPartition;
+use weir_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use weir_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
+
+use super::call::Call;
+use crate::net::Dispatch;
+use crate::partition::{Isolation, Partition, PartitionError, Placement};
+
+/// The end of what may be read.
+const LATEST: i64 = -1;
+/// The log start offset.
+const EARLIEST: i64 = -2;
+/// The record with the greatest timestamp.
+const MAX_TIMESTAMP: i64 = -3;
+/// The start of what is on local disk.
+const EARLIEST_LOCAL: i64 = -4;
+/// The end of what is in the object store.
+const LATEST_TIERED: i64 = -5;
+
+/// What a look-up found; nothing is -1 throughout.
+struct Found {
+    timestamp: i64,
+    offset: Offset,
+    leader_epoch: LeaderEpoch,
+}
+
+impl Found {
+    const NOTHING: Self = Self { timestamp: -1, offset: Offset::NONE, leader_epoch: LeaderEpoch::NONE };
+
+    fn at(offset: Offset, leader_epoch: LeaderEpoch) -> Self {
+        Self { timestamp: -1, offset, leader_epoch }
+    }
+}
+
+pub(super) fn handle(call: Call, request: ListOffsetsRequest) -> Dispatch {
+    let image = call.image();
+    let isolation = Isolation::from_wire(request.isolation_level);
+    let topics = request.topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|asked| {
+            let index = PartitionIndex(asked.partition_index);
+            let found = match call.broker.partitions.find(&image, &topic.name, index) {
+                Placement::Local(partition) => look_up(&partition, asked, isolation, call.version()),
+                Placement::Elsewhere(_) => Err(ErrorCode::NotLeaderOrFollower.into()),
+                Placement::Unknown => Err(ErrorCode::UnknownTopicOrPartition.into()),
+            };
+            answer(asked.partition_index, found)
+        });
+        ListOffsetsTopicResponse::default().with_partitions(partitions.collect()).with_name(topic.name)
+    });
+    let response = ListOffsetsResponse::default().with_topics(topics.collect());
+    call.ready(&response)
+}
+
+fn look_up(
+    partition: &Partition,
+    asked: &ListOffsetsPartition,
+    isolation: Isolation,
+    version: i16,
+) -> Result<Found, PartitionError> {
+    let leader_epoch = partition.check_leadership(LeaderEpoch(asked.current_leader_epoch))?;
+    let log = partition.log()?;
+    let end = partition.readable_end(isolation)?;
+    let epoch_at = |offset| log.epoch_for_offset(offset).unwrap_or(leader_epoch);
+    match asked.timestamp {
+        LATEST => Ok(Found::at(end, leader_epoch)),
+        EARLIEST | EARLIEST_LOCAL => {
+            let start = log.log_start_offset();
+            Ok(Found::at(start, epoch_at(start)))
+        }
+        LATEST_TIERED => Ok(Found::NOTHING),
+        MAX_TIMESTAMP => {
+            let found = log.max_timestamp_offset()?.filter(|found| found.offset < end);
+            Ok(found.map_or(Found::NOTHING, |found| Found {
+                timestamp: found.timestamp,
+                offset: found.offset,
+                leader_epoch: found.leader_epoch,
+            }))
+        }
+        timestamp if timestamp < 0 => {
+            let message = format!("The timestamp {timestamp} has no meaning in version {version} of ListOffsets.");
+            Err(PartitionError::new(ErrorCode::UnsupportedVersion, message))
+        }
+        timestamp => {
+            let found = log.offset_for_timestamp(timestamp)?.filter(|found| found.offset < end);
+            Ok(found.map_or(Found::NOTHING, |found| Found {
+                timestamp: found.timestamp,
+                offset: found.offset,
+                leader_epoch: found.leader_epoch,
+            }))
+        }
+    }
+}
+
+fn answer(index: i32, found: Result<Found, PartitionError>) -> ListOffsetsPartitionResponse {
+    let answer = ListOffsetsPartitionResponse::default().with_partition_index(index);
+    let (code, found) = match found {
+        Ok(found) => (ErrorCode::None, found),
+        Err(error) => (error.code, Found::NOTHING),
+    };
+    answer
+        .with_error_code(code.code())
+        .with_timestamp(found.timestamp)
+        .with_offset(found.offset.get())
+        .with_leader_epoch(found.leader_epoch.get())
+}

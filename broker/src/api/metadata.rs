@@ -1,0 +1,175 @@
+//! Metadata (3): brokers, topics and who leads them; creates a topic that is asked for, if that is allowed.
+
+use uuid::Uuid;
+use weir_controller::image::{MetadataImage, PartitionRegistration, Topic};
+use weir_protocol::error_code::ErrorCode;
+use weir_protocol::ids::PartitionIndex;
+use weir_protocol::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use weir_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, StrBytes, TopicName};
+
+use super::call::Call;
+use super::operations::{CLUSTER_OPERATIONS, NO_OPERATIONS, TOPIC_OPERATIONS};
+use super::topics::{is_internal, is_valid_topic_name};
+use super::wire::broker_ids;
+use crate::net::Dispatch;
+
+/// A topic of the request.
+enum Asked {
+    Name(TopicName),
+    Id(Uuid),
+}
+
+pub(super) fn handle(call: Call, request: MetadataRequest) -> Dispatch {
+    let image = call.image();
+    let asked = asked_topics(&call, &request);
+    let missing = match &asked {
+        Some(asked) if allows_creation(&call, &request) => missing(&image, asked),
+        _ => Vec::new(),
+    };
+    if missing.is_empty() {
+        return call.ready(&answer(&call, &image, &request, asked));
+    }
+    call.later(async move |call| {
+        call.broker.create_automatically(missing).await;
+        answer(&call, &call.image(), &request, asked)
+    })
+}
+
+/// `None` is every topic. Version 0 says that with an empty list, later versions with null.
+fn asked_topics(call: &Call, request: &MetadataRequest) -> Option<Vec<Asked>> {
+    let topics = request.topics.as_ref()?;
+    if topics.is_empty() && call.version() == 0 {
+        return None;
+    }
+    let asked = topics.iter().map(|topic| match &topic.name {
+        Some(name) => Asked::Name(TopicName(StrBytes::from_string(name.to_string()))),
+        None => Asked::Id(topic.topic_id),
+    });
+    Some(asked.collect())
+}
+
+/// Before version 4 a client could not say that it does not want topics created.
+fn allows_creation(call: &Call, request: &MetadataRequest) -> bool {
+    call.broker.auto_create_topics && (call.version() < 4 || request.allow_auto_topic_creation)
+}
+
+fn missing(image: &MetadataImage, asked: &[Asked]) -> Vec<String> {
+    let mut names: Vec<String> = asked
+        .iter()
+        .filter_map(|topic| match topic {
+            Asked::Name(name) if image.topic_by_name(name).is_none() && is_valid_topic_name(name) => {
+                Some(name.to_string())
+            }
+            _ => None,
+        })
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn answer(
+    call: &Call,
+    image: &MetadataImage,
+    request: &MetadataRequest,
+    asked: Option<Vec<Asked>>,
+) -> MetadataResponse {
+    let topic_operations = if request.include_topic_authorized_operations { TOPIC_OPERATIONS } else { NO_OPERATIONS };
+    let wants_cluster = request.include_cluster_authorized_operations;
+    let topics = match asked {
+        None => image.topics().map(|topic| known_topic(call, image, topic, topic_operations)).collect(),
+        Some(asked) => asked.into_iter().map(|asked| one_topic(call, image, asked, topic_operations)).collect(),
+    };
+    MetadataResponse::default()
+        .with_brokers(brokers(call, image))
+        .with_cluster_id(image.cluster_id().map(|id| StrBytes::from_string(id.to_string())))
+        .with_controller_id(BrokerId(call.broker.controller_to_name(image)))
+        .with_topics(topics)
+        .with_cluster_authorized_operations(if wants_cluster { CLUSTER_OPERATIONS } else { NO_OPERATIONS })
+}
+
+/// The brokers that serve, at the addresses of the listener the client came by.
+fn brokers(call: &Call, image: &MetadataImage) -> Vec<MetadataResponseBroker> {
+    let listener = &call.connection.listener;
+    let serving = image.brokers().filter(|broker| !broker.fenced);
+    serving
+        .filter_map(|broker| {
+            let endpoint = broker.endpoint(listener)?;
+            let answer = MetadataResponseBroker::default()
+                .with_node_id(BrokerId(broker.id.get()))
+                .with_host(StrBytes::from_string(endpoint.host.to_string()))
+                .with_port(i32::from(endpoint.port))
+                .with_rack(broker.rack.as_ref().map(|rack| StrBytes::from_string(rack.to_string())));
+            Some(answer)
+        })
+        .collect()
+}
+
+fn one_topic(call: &Call, image: &MetadataImage, asked: Asked, operations: i32) -> MetadataResponseTopic {
+    let unknown = MetadataResponseTopic::default().with_topic_authorized_operations(operations);
+    match asked {
+        Asked::Name(name) => match image.topic_by_name(&name) {
+            Some(topic) => known_topic(call, image, topic, operations),
+            None if !is_valid_topic_name(&name) => {
+                unknown.with_name(Some(name)).with_error_code(ErrorCode::InvalidTopicException.code())
+            }
+            None => unknown.with_name(Some(name)).with_error_code(ErrorCode::UnknownTopicOrPartition.code()),
+        },
+        Asked::Id(id) => match image.topic(id) {
+            Some(topic) => known_topic(call, image, topic, operations),
+            None => unknown.with_topic_id(id).with_name(None).with_error_code(ErrorCode::UnknownTopicId.code()),
+        },
+    }
+}
+
+fn known_topic(call: &Call, image: &MetadataImage, topic: &Topic, operations: i32) -> MetadataResponseTopic {
+    let partitions = topic.partitions().map(|(index, registration)| partition(call, image, index, registration));
+    MetadataResponseTopic::default()
+        .with_name(Some(TopicName(StrBytes::from_string(topic.name.to_string()))))
+        .with_topic_id(topic.id)
+        .with_is_internal(is_internal(&topic.name))
+        .with_partitions(partitions.collect())
+        .with_topic_authorized_operations(operations)
+}
+
+fn partition(
+    call: &Call,
+    image: &MetadataImage,
+    index: PartitionIndex,
+    registration: &PartitionRegistration,
+) -> MetadataResponsePartition {
+    let view = PartitionView::new(call, image, registration);
+    MetadataResponsePartition::default()
+        .with_error_code(view.error.code())
+        .with_partition_index(index.get())
+        .with_leader_id(BrokerId(registration.leader.get()))
+        .with_leader_epoch(registration.leader_epoch.get())
+        .with_replica_nodes(broker_ids(&registration.replicas))
+        .with_isr_nodes(broker_ids(&registration.isr))
+        .with_offline_replicas(view.offline)
+}
+
+/// A partition as a client on some listener sees it.
+pub(super) struct PartitionView {
+    /// Why it cannot be used from there, if it cannot.
+    pub(super) error: ErrorCode,
+    /// Replicas that cannot be reached from there.
+    pub(super) offline: Vec<BrokerId>,
+}
+
+impl PartitionView {
+    pub(super) fn new(call: &Call, image: &MetadataImage, registration: &PartitionRegistration) -> Self {
+        let listener = &call.connection.listener;
+        let is_reachable =
+            |id| image.broker(id).is_some_and(|broker| !broker.fenced && broker.endpoint(listener).is_some());
+        let offline = registration.replicas.iter().filter(|&&id| !is_reachable(id));
+        let error = match registration.has_leader() {
+            true if is_reachable(registration.leader) => ErrorCode::None,
+            true if image.is_active(registration.leader) => ErrorCode::ListenerNotFound,
+            _ => ErrorCode::LeaderNotAvailable,
+        };
+        Self { error, offline: offline.map(|id| BrokerId(id.get())).collect() }
+    }
+}

@@ -1,0 +1,214 @@
+//! Produce (0): appends batches where they lie in the received frame, in arrival order.
+//!
+//! The ordered stage validates and appends; only the acknowledgement may wait, for replicas (acks=all) or for a sync that
+//! the topic asks for. The bytes are received once and written once.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use weir_protocol::error_code::ErrorCode;
+use weir_protocol::ids::{Offset, PartitionIndex};
+use weir_protocol::messages::produce_request::TopicProduceData;
+use weir_protocol::messages::produce_response::{LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse};
+use weir_protocol::messages::{BrokerId, ProduceRequest, ProduceResponse, StrBytes, TopicName};
+use weir_protocol::records::batch::BatchHeader;
+
+use super::call::Call;
+use crate::net::{Dispatch, Frame};
+use crate::partition::{Appended, Partition, PartitionError, Placement, ProduceOrigin};
+
+/// From this version on topics are named by id (KIP-516).
+const FIRST_VERSION_WITH_TOPIC_IDS: i16 = 13;
+/// Acknowledged by every in-sync replica.
+const ACKS_ALL: i16 = -1;
+
+/// Records of one partition, by where they lie in the frame.
+struct Part {
+    partition: Result<Arc<Partition>, PartitionError>,
+    index: i32,
+    records: Option<Range<usize>>,
+}
+
+/// A topic of the request.
+struct Topic {
+    name: TopicName,
+    id: uuid::Uuid,
+    parts: Vec<Part>,
+}
+
+/// What an acknowledgement still waits for.
+struct Pending {
+    partition: Arc<Partition>,
+    required_offset: Offset,
+    needs_sync: bool,
+    /// Where in the response its answer stands.
+    place: (usize, usize),
+}
+
+pub(super) fn handle(call: Call, request: ProduceRequest, mut frame: Frame) -> Dispatch {
+    let (acks, timeout_ms) = (request.acks, request.timeout_ms);
+    let refusal = refusal(&request);
+    let topics = locate(&call, request, &frame);
+    let mut pending = Vec::new();
+    let mut response = ProduceResponse::default();
+    // Nothing holds a slice of the frame any more.
+    let Ok(bytes) = frame.unshare() else {
+        tracing::error!("a produce request's frame is still shared");
+        return Dispatch::Close;
+    };
+    for (at_topic, topic) in topics.into_iter().enumerate() {
+        let mut answer = TopicProduceResponse::default().with_name(topic.name).with_topic_id(topic.id);
+        for (at_part, part) in topic.parts.into_iter().enumerate() {
+            let appended = match &refusal {
+                Some(refusal) => Err(refusal.clone()),
+                None => append(&call, &part, bytes, acks),
+            };
+            if let (Ok(appended), Ok(partition)) = (&appended, &part.partition)
+                && must_wait(partition, appended, acks)
+            {
+                pending.push(Pending {
+                    partition: partition.clone(),
+                    required_offset: appended.required_offset,
+                    needs_sync: appended.info.needs_fsync,
+                    place: (at_topic, at_part),
+                });
+            }
+            answer.partition_responses.push(partition_answer(&call, &part, appended));
+        }
+        response.responses.push(answer);
+    }
+    if acks == 0 {
+        return unanswered(&call, &response);
+    }
+    if pending.is_empty() {
+        return call.ready(&response);
+    }
+    let deadline = Instant::now() + Duration::from_millis(timeout_ms.max(0) as u64);
+    call.later(move |call| acknowledged(call, response, pending, deadline))
+}
+
+/// What is wrong with the request as a whole.
+fn refusal(request: &ProduceRequest) -> Option<PartitionError> {
+    if !matches!(request.acks, -1..=1) {
+        return Some(ErrorCode::InvalidRequiredAcks.into());
+    }
+    request.transactional_id.is_some().then(no_transactions)
+}
+
+fn no_transactions() -> PartitionError {
+    PartitionError::new(ErrorCode::UnsupportedVersion, "This broker does not support transactions.")
+}
+
+/// Finds each partition and where its records lie, and lets go of the request's slices.
+fn locate(call: &Call, request: ProduceRequest, frame: &Frame) -> Vec<Topic> {
+    let by_id = call.version() >= FIRST_VERSION_WITH_TOPIC_IDS;
+    let image = call.image();
+    let locate_topic = |topic: TopicProduceData| {
+        let parts = topic.partition_data.into_iter().map(|data| {
+            let index = PartitionIndex(data.index);
+            let placement = match by_id {
+                true => call.broker.partitions.find_by_id(&image, topic.topic_id, index),
+                false => call.broker.partitions.find(&image, &topic.name, index),
+            };
+            let partition = match placement {
+                Placement::Local(partition) => Ok(partition),
+                Placement::Elsewhere(_) => Err(ErrorCode::NotLeaderOrFollower.into()),
+                Placement::Unknown if by_id && image.topic(topic.topic_id).is_none() => {
+                    Err(ErrorCode::UnknownTopicId.into())
+                }
+                Placement::Unknown => Err(ErrorCode::UnknownTopicOrPartition.into()),
+            };
+            let records = data.records.as_ref().and_then(|records| frame.range_of(records));
+            Part { partition, index: data.index, records }
+        });
+        Topic { parts: parts.collect(), id: topic.topic_id, name: owned(&topic.name) }
+    };
+    request.topic_data.into_iter().map(locate_topic).collect()
+}
+
+/// A name that does not keep the frame alive.
+fn owned(name: &TopicName) -> TopicName {
+    TopicName(StrBytes::from_string(name.to_string()))
+}
+
+fn append(call: &Call, part: &Part, frame: &mut [u8], acks: i16) -> Result<Appended, PartitionError> {
+    let partition = part.partition.as_ref().map_err(Clone::clone)?;
+    let records = part.records.clone().and_then(|range| frame.get_mut(range)).unwrap_or_default();
+    if records.is_empty() {
+        return Err(PartitionError::new(ErrorCode::InvalidRecord, "The request holds no records for the partition."));
+    }
+    // Whatever is wrong with the header is the log's to say.
+    if BatchHeader::parse(records).is_ok_and(|header| header.is_transactional()) {
+        return Err(no_transactions());
+    }
+    let appended = partition.append(records, ProduceOrigin::Client, acks == ACKS_ALL, call.now_ms())?;
+    call.broker.arrivals.notify(&partition.key());
+    Ok(appended)
+}
+
+fn must_wait(partition: &Partition, appended: &Appended, acks: i16) -> bool {
+    let is_replicated = || partition.opened_log().is_some_and(|log| log.high_watermark() >= appended.required_offset);
+    acks != 0 && appended.info.needs_fsync || acks == ACKS_ALL && !is_replicated()
+}
+
+fn partition_answer(call: &Call, part: &Part, appended: Result<Appended, PartitionError>) -> PartitionProduceResponse {
+    let answer = PartitionProduceResponse::default().with_index(part.index);
+    match appended {
+        Ok(Appended { info, .. }) => answer
+            .with_base_offset(info.first_offset.get())
+            .with_log_append_time_ms(info.log_append_time_ms)
+            .with_log_start_offset(info.log_start_offset.get()),
+        Err(error) => {
+            let answer = answer.with_base_offset(-1).with_log_append_time_ms(-1).with_log_start_offset(-1);
+            let answer = match (&part.partition, error.code) {
+                (Ok(partition), ErrorCode::NotLeaderOrFollower) => answer.with_current_leader(leader_of(partition)),
+                _ => answer,
+            };
+            tracing::debug!(peer = %call.connection.peer_address, code = ?error.code, message = ?error.message, "produce refused");
+            answer.with_error_code(error.code.code()).with_error_message(error.message.map(StrBytes::from_string))
+        }
+    }
+}
+
+/// Who leads, so that the client need not ask (KIP-951).
+fn leader_of(partition: &Partition) -> LeaderIdAndEpoch {
+    let registration = partition.registration();
+    LeaderIdAndEpoch::default()
+        .with_leader_id(BrokerId(registration.leader.get()))
+        .with_leader_epoch(registration.leader_epoch.get())
+}
+
+/// With acks=0 there is no answer; a failure is told by closing the connection, as Kafka does.
+fn unanswered(call: &Call, response: &ProduceResponse) -> Dispatch {
+    let failed = response.responses.iter().flat_map(|topic| &topic.partition_responses).find(|p| p.error_code != 0);
+    match failed {
+        None => Dispatch::None,
+        Some(part) => {
+            let error = ErrorCode::from_code(part.error_code);
+            tracing::info!(peer = %call.connection.peer_address, ?error, "an unacknowledged produce failed; the connection is closed");
+            Dispatch::Close
+        }
+    }
+}
+
+/// Waits for what is pending, and writes what did not come in time into the response.
+async fn acknowledged(
+    call: Call,
+    mut response: ProduceResponse,
+    pending: Vec<Pending>,
+    deadline: Instant,
+) -> ProduceResponse {
+    for wait in pending {
+        let reached = call.broker.replicated(&wait.partition, wait.required_offset, wait.needs_sync, deadline).await;
+        if let Err(error) = reached {
+            let (topic, part) = wait.place;
+            let answer = &mut response.responses[topic].partition_responses[part];
+            answer.error_code = error.code.code();
+            answer.error_message = error.message.map(StrBytes::from_string);
+            answer.base_offset = -1;
+        }
+    }
+    response
+}

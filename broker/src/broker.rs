@@ -1,0 +1,269 @@
+//! What every API of a broker works with: metadata, partitions, coordinators, sessions.
+//!
+//! Owns nothing that decides: the controller decides, partitions append, coordinators coordinate. This joins them and
+//! offers the few actions that several APIs share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::time::Instant;
+use weir_controller::decide::{ControllerRequest, ControllerResponse, CreateTopicsRequest, NewTopic};
+use weir_controller::image::{
+    ConfigResource, METADATA_VERSION_FEATURE, MetadataImage, ResourceConfigs, WEIR_METADATA_VERSION_FEATURE,
+};
+use weir_controller::quorum::Controller;
+use weir_protocol::error_code::ErrorCode;
+use weir_protocol::ids::{BrokerId, Offset, ProducerId};
+use weir_storage::manager::LogManager;
+
+use crate::config::effective::{Effective, Layers};
+use crate::config::{Settings, TopicConfig};
+use crate::fetch_session::FetchSessionCache;
+use crate::group::{GroupCoordinator, OFFSETS_TOPIC};
+use crate::metrics::RequestMetrics;
+use crate::partition::{Partition, PartitionError, PartitionKey, PartitionTable};
+use crate::producer_ids::ProducerIds;
+use crate::purgatory::{Purgatory, Wake};
+
+/// A feature level that clients act on (KIP-584).
+#[derive(Clone, Copy, Debug)]
+pub struct Feature {
+    /// Its name.
+    pub name: &'static str,
+    /// The lowest level this binary runs.
+    pub min: i16,
+    /// The highest.
+    pub max: i16,
+}
+
+/// A running broker, as its APIs see it.
+pub struct Broker {
+    pub(crate) id: BrokerId,
+    pub(crate) settings: Settings,
+    pub(crate) features: &'static [Feature],
+    pub(crate) controller: Arc<Controller>,
+    pub(crate) logs: Arc<LogManager>,
+    pub(crate) partitions: Arc<PartitionTable>,
+    /// Fetches that wait for records, and produces that wait for replicas.
+    pub(crate) arrivals: Arc<Purgatory<PartitionKey>>,
+    pub(crate) sessions: FetchSessionCache,
+    pub(crate) groups: Arc<GroupCoordinator>,
+    pub(crate) producer_ids: ProducerIds,
+    pub(crate) auto_create_topics: bool,
+    pub(crate) fetch_max_bytes: usize,
+    pub(crate) random: Randomness,
+    pub(crate) requests: RequestMetrics,
+    pub(crate) loaded: AtomicBool,
+}
+
+/// What this binary has built; what it has not is absent, so that clients do not ask for it.
+pub static FEATURES: &[Feature] = &[
+    Feature { name: METADATA_VERSION_FEATURE, min: 7, max: 27 },
+    Feature { name: WEIR_METADATA_VERSION_FEATURE, min: 1, max: 1 },
+];
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Broker {
+    /// `node.id`.
+    pub fn id(&self) -> BrokerId {
+        self.id
+    }
+
+    /// The metadata as it is now.
+    pub fn image(&self) -> Arc<MetadataImage> {
+        self.controller.image()
+    }
+
+    /// Why the broker does not serve everything yet, if it does not.
+    pub fn unreadiness(&self) -> Option<String> {
+        if let Some(failure) = self.controller.failure() {
+            return Some(format!("the controller has stopped: {failure}"));
+        }
+        if !self.image().is_active(self.id) {
+            return Some("the broker is not registered yet".to_owned());
+        }
+        (!self.loaded.load(Ordering::Acquire)).then(|| "logs are being recovered".to_owned())
+    }
+
+    pub(crate) fn set_loaded(&self) {
+        self.loaded.store(true, Ordering::Release);
+    }
+
+    /// A random id for a session.
+    pub fn random_id(&self) -> i32 {
+        self.random.next() as i32
+    }
+
+    /// The controller that clients are told: any broker takes a controller's requests, so this one is as good as another
+    /// and is certainly there.
+    pub fn controller_to_name(&self, image: &MetadataImage) -> i32 {
+        if image.is_active(self.id) { self.id.get() } else { -1 }
+    }
+
+    /// Asks the controller for a change.
+    pub async fn submit(&self, request: impl Into<ControllerRequest>) -> Result<ControllerResponse, ErrorCode> {
+        self.controller.submit(request.into()).await.map_err(|error| {
+            tracing::warn!(%error, "the controller did not take a change");
+            error.error_code()
+        })
+    }
+
+    /// What holds for a topic.
+    pub fn topic_config(&self, image: &MetadataImage, topic: &str) -> TopicConfig {
+        topic_config(self.id, &self.settings, image, topic)
+    }
+
+    /// Every topic key with its layers.
+    pub fn topic_values(&self, image: &MetadataImage, topic: &str) -> Vec<Effective> {
+        match image.topic_configs(topic) {
+            Some(set) => self.topic_values_with(image, set),
+            None => self.topic_values_with(image, &ResourceConfigs::new()),
+        }
+    }
+
+    /// Every topic key with its layers, for a topic on which `set` is set.
+    pub fn topic_values_with(&self, image: &MetadataImage, set: &ResourceConfigs) -> Vec<Effective> {
+        let topic = |key: &str| Some(set.get(key)?.to_string());
+        with_layers(self.id, &self.settings, image, |layers| layers.topic_values(&topic).collect())
+    }
+
+    /// Every broker key with its layers.
+    pub fn broker_values(&self, image: &MetadataImage) -> Vec<Effective> {
+        with_layers(self.id, &self.settings, image, |layers| layers.broker_values().collect())
+    }
+
+    /// Waits until everything below `required` is acknowledged by the in-sync replicas and, if it `needs_sync`, is on disk.
+    pub async fn replicated(
+        &self,
+        partition: &Arc<Partition>,
+        required: Offset,
+        needs_sync: bool,
+        deadline: Instant,
+    ) -> Result<(), PartitionError> {
+        let log = partition.log()?.clone();
+        if needs_sync {
+            self.synced(&log, required, deadline).await?;
+        }
+        if log.high_watermark() >= required {
+            return Ok(());
+        }
+        let mut watch = self.arrivals.watch([partition.key()], Some(deadline));
+        loop {
+            if log.high_watermark() >= required {
+                return Ok(());
+            }
+            match watch.wake().await {
+                Wake::Notified => {}
+                Wake::Deadline | Wake::Closed | Wake::Full => return Err(ErrorCode::RequestTimedOut.into()),
+            }
+        }
+    }
+
+    async fn synced(
+        &self,
+        log: &Arc<weir_storage::log::Log>,
+        required: Offset,
+        deadline: Instant,
+    ) -> Result<(), PartitionError> {
+        let (done, synced) = tokio::sync::oneshot::channel();
+        self.logs.commit_flush(log, required, move |result| {
+            // The client may have gone.
+            let _ = done.send(result);
+        });
+        match tokio::time::timeout_at(deadline, synced).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(error))) => Err(PartitionError::new(ErrorCode::KafkaStorageError, error)),
+            Ok(Err(_)) => Err(ErrorCode::KafkaStorageError.into()),
+            Err(_) => Err(ErrorCode::RequestTimedOut.into()),
+        }
+    }
+
+    /// Creates topics that clients asked for by name, with the defaults. What goes wrong is told by the topics' absence.
+    pub async fn create_automatically(&self, names: Vec<String>) {
+        let internal = |name: &str| name == OFFSETS_TOPIC;
+        let topics = names.into_iter().map(|name| match internal(&name) {
+            true => self.offsets_topic(),
+            false => NewTopic {
+                name: name.into(),
+                num_partitions: -1,
+                replication_factor: -1,
+                assignments: Vec::new(),
+                configs: Vec::new(),
+            },
+        });
+        let request = CreateTopicsRequest { topics: topics.collect(), validate_only: false };
+        let Ok(ControllerResponse::CreateTopics(response)) = self.submit(request).await else { return };
+        for topic in response.topics {
+            if let Err(error) = topic.outcome
+                && error.code != ErrorCode::TopicAlreadyExists
+            {
+                tracing::warn!(topic = %topic.name, %error, "a topic could not be created automatically");
+            }
+        }
+    }
+
+    /// Creates `__consumer_offsets`.
+    pub async fn create_offsets_topic(&self) {
+        self.create_automatically(vec![OFFSETS_TOPIC.to_owned()]).await;
+    }
+
+    /// The offsets topic: compacted, and with as many replicas as the configuration says or brokers exist.
+    fn offsets_topic(&self) -> NewTopic {
+        let brokers = self.image().broker_count().max(1) as i64;
+        let replication_factor = self.settings.number("offsets.topic.replication.factor").min(brokers);
+        let segment_bytes = self.settings.text("offsets.topic.segment.bytes");
+        NewTopic {
+            name: OFFSETS_TOPIC.into(),
+            num_partitions: self.settings.number("offsets.topic.num.partitions") as i32,
+            replication_factor: replication_factor as i16,
+            assignments: Vec::new(),
+            configs: vec![
+                ("cleanup.policy".into(), Some("compact".into())),
+                ("compression.type".into(), Some("producer".into())),
+                ("segment.bytes".into(), Some(segment_bytes.into())),
+            ],
+        }
+    }
+
+    /// A producer id that nobody has had, from a block of the controller's.
+    pub async fn fresh_producer_id(&self) -> Result<ProducerId, ErrorCode> {
+        self.producer_ids.take_or_refill(self).await
+    }
+}
+
+/// What holds for a topic on this broker.
+pub(crate) fn topic_config(id: BrokerId, settings: &Settings, image: &MetadataImage, topic: &str) -> TopicConfig {
+    let set = image.topic_configs(topic);
+    let topic = |key: &str| Some(set?.get(key)?.to_string());
+    with_layers(id, settings, image, |layers| TopicConfig::new(layers, &topic))
+}
+
+fn with_layers<T>(id: BrokerId, settings: &Settings, image: &MetadataImage, read: impl FnOnce(Layers<'_>) -> T) -> T {
+    let broker = image.configs(&ConfigResource::broker(id));
+    let cluster = image.configs(&ConfigResource::default_broker());
+    let broker = |key: &str| Some(broker?.get(key)?.to_string());
+    let cluster = |key: &str| Some(cluster?.get(key)?.to_string());
+    read(Layers { broker: &broker, cluster: &cluster, settings })
+}
+
+/// Random numbers that need not be secret: a counter through SplitMix64, started at a random place.
+#[derive(Debug)]
+pub(crate) struct Randomness(AtomicU64);
+
+impl Randomness {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(uuid::Uuid::new_v4().as_u64_pair().0))
+    }
+
+    pub(crate) fn next(&self) -> u64 {
+        const GOLDEN_RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut z = self.0.fetch_add(GOLDEN_RATIO, Ordering::Relaxed).wrapping_add(GOLDEN_RATIO);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}

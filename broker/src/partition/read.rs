@@ -1,0 +1,89 @@
+//! Reading from a partition that this broker leads.
+
+use weir_protocol::error_code::ErrorCode;
+use weir_protocol::ids::{LeaderEpoch, Offset};
+use weir_storage::log::{AbortedTxn, FileSlice, ReadUpperBound};
+
+use super::{Partition, PartitionError};
+
+/// How much of the log a consumer sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// Up to the high watermark.
+    ReadUncommitted,
+    /// Up to the first transaction that is still open.
+    ReadCommitted,
+}
+
+impl Isolation {
+    /// The wire's number: everything but 1 is the weaker level, as in Kafka.
+    pub fn from_wire(level: i8) -> Self {
+        if level == 1 { Self::ReadCommitted } else { Self::ReadUncommitted }
+    }
+}
+
+/// What a read found.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// The records, as a slice of a segment file; `None` if there are none.
+    pub slice: Option<FileSlice>,
+    /// Aborted transactions among them, for a reader of committed records.
+    pub aborted_transactions: Vec<AbortedTxn>,
+    /// The high watermark.
+    pub high_watermark: Offset,
+    /// The last stable offset.
+    pub last_stable_offset: Offset,
+    /// The log start offset.
+    pub log_start_offset: Offset,
+}
+
+/// A failed read, with what may be said of the partition all the same.
+#[derive(Clone, Debug)]
+pub struct ReadFailure {
+    /// Why.
+    pub error: PartitionError,
+    /// The high watermark, or none.
+    pub high_watermark: Offset,
+    /// The log start offset, or none.
+    pub log_start_offset: Offset,
+}
+
+impl From<PartitionError> for ReadFailure {
+    fn from(error: PartitionError) -> Self {
+        Self { error, high_watermark: Offset::NONE, log_start_offset: Offset::NONE }
+    }
+}
+
+impl Partition {
+    /// Reads at most `max_bytes` from `from`; with `min_one` at least a whole batch (KIP-74).
+    pub fn read(
+        &self,
+        from: Offset,
+        believed: LeaderEpoch,
+        isolation: Isolation,
+        max_bytes: u32,
+        min_one: bool,
+    ) -> Result<Read, ReadFailure> {
+        self.check_leadership(believed)?;
+        let log = self.log().map_err(ReadFailure::from)?;
+        let high_watermark = log.high_watermark();
+        let last_stable_offset = log.last_stable_offset();
+        let log_start_offset = log.log_start_offset();
+        let failure = |error| ReadFailure { error, high_watermark, log_start_offset };
+        if from < log_start_offset || from > log.log_end_offset() {
+            return Err(failure(ErrorCode::OffsetOutOfRange.into()));
+        }
+        let end = match isolation {
+            Isolation::ReadCommitted => last_stable_offset,
+            Isolation::ReadUncommitted => high_watermark,
+        };
+        let read = log.read(from, max_bytes, ReadUpperBound(end), min_one).map_err(|error| failure(error.into()))?;
+        let aborted_transactions = match isolation {
+            Isolation::ReadCommitted if read.slice.is_some() => {
+                log.aborted_transactions(from, end).map_err(|error| failure(error.into()))?
+            }
+            _ => Vec::new(),
+        };
+        Ok(Read { slice: read.slice, aborted_transactions, high_watermark, last_stable_offset, log_start_offset })
+    }
+}
