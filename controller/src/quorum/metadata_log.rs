@@ -26,6 +26,7 @@ use weir_storage::log::{Log, LogLoad, ReadUpperBound, Shutdown};
 
 use super::entry_batch::{self, EntryError, encode_entry, log_id, now_ms};
 use super::snapshot_file::{SnapshotId, oldest_snapshot_end};
+use super::tail_check::{Tail, check_tail};
 use super::types::{Entry, LogId};
 
 /// Kafka's id of that topic.
@@ -56,6 +57,18 @@ pub enum MetadataLogError {
         directory: PathBuf,
         /// What the storage said.
         reason: String,
+    },
+    /// The disk lost or changed entries that were acknowledged.
+    #[error(
+        "the metadata log is damaged: {segment} cannot be read from byte {position} on (offset {offset}), yet intact entries follow, so this is no write cut short by a crash; cutting there would undo acknowledged changes, so this node does not start; restore the directory from a copy"
+    )]
+    Damaged {
+        /// The file.
+        segment: PathBuf,
+        /// Where the bad entry begins.
+        position: u64,
+        /// Which entry it should be.
+        offset: i64,
     },
     /// The log begins later than what the snapshot covers.
     #[error(
@@ -93,16 +106,24 @@ impl MetadataLog {
         let failed = |reason: String| MetadataLogError::Open { directory: directory.to_path_buf(), reason };
         let context = StorageContext::new(directory, Arc::new(FileCache::new(MAX_OPEN_FILES)));
         let covered = snapshot.map_or(0, |snapshot| snapshot.end_offset);
+        // Nothing tells how the last process ended, so all that no snapshot covers is read; it is little.
+        let shutdown =
+            match check_tail(directory, to_offset(covered).get()).map_err(|error| failed(error.to_string()))? {
+                Tail::Whole => Shutdown::SameBoot,
+                Tail::Torn => Shutdown::Unclean,
+                Tail::Damaged { segment, position, offset } => {
+                    return Err(MetadataLogError::Damaged { segment, position, offset });
+                }
+            };
         let log = Log::open(LogLoad {
             dir: directory.to_path_buf(),
             topic_partition: TopicPartition { topic: CLUSTER_METADATA_TOPIC.into(), partition: PartitionIndex(0) },
             topic_id: CLUSTER_METADATA_TOPIC_ID,
             context: Arc::clone(&context),
             config: Arc::new(log_config()),
-            // Nothing tells how the last process ended, and what a snapshot does not cover is little: all of it is checked.
             recovery_point: to_offset(covered),
             log_start: Offset(0),
-            shutdown: Shutdown::Unclean,
+            shutdown,
             producer_id_expiration_ms: i64::MAX,
             now_ms: now_ms(),
         });

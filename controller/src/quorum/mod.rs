@@ -34,6 +34,7 @@ mod start;
 mod state_machine;
 #[cfg(test)]
 mod store_suite;
+mod tail_check;
 mod types;
 
 pub use controller::{Controller, ControllerConfig, ControllerStats};

@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 use weir_controller::decide::{
-    ApiError, ConfigCatalog, ControllerRequest, ControllerResponse, CreateTopicsRequest, Defaults, LogState, NewTopic,
-    RegisterBrokerRequest,
+    ApiError, ConfigCatalog, ControllerRequest, ControllerResponse, CreateTopicsRequest, Defaults, DeleteTopicsRequest,
+    LogState, NewTopic, RegisterBrokerRequest, TopicRef,
 };
 use weir_controller::image::{ConfigResource, ResourceConfigs};
 use weir_controller::quorum::{CLUSTER_METADATA_FOLDER, Controller, ControllerConfig, StartError, SubmitError};
@@ -85,6 +85,17 @@ impl Cluster {
     pub(crate) fn create(&self, name: &str) {
         match self.submit(create(name, 1).into()) {
             Ok(ControllerResponse::CreateTopics(response)) => {
+                response.topics[0].outcome.as_ref().unwrap();
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+
+    /// Deletes a topic and expects that it was there.
+    pub(crate) fn delete(&self, name: &str) {
+        let request = DeleteTopicsRequest { topics: vec![TopicRef::named(name)] };
+        match self.submit(request.into()) {
+            Ok(ControllerResponse::DeleteTopics(response)) => {
                 response.topics[0].outcome.as_ref().unwrap();
             }
             other => panic!("{name}: {other:?}"),

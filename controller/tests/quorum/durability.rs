@@ -4,6 +4,8 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use weir_controller::quorum::{MetadataLogError, StartError};
+
 use crate::cluster::{Cluster, copy_as_a_kill_leaves_it, create, start};
 
 /// The newest segment of a metadata log.
@@ -66,4 +68,20 @@ fn garbage_behind_the_last_entry_is_cut_off() {
     controller.shutdown();
     let controller = start(cluster.directory.path()).unwrap();
     assert!(controller.image().topic_by_name("answered").is_some());
+}
+
+#[test]
+fn a_spoilt_entry_with_intact_ones_behind_it_stops_the_start_and_nothing_is_cut() {
+    let cluster = Cluster::new();
+    cluster.create("first");
+    let length = fs::metadata(last_segment(&cluster.metadata_log())).unwrap().len();
+    cluster.create("second");
+    cluster.controller.shutdown();
+    let segment = last_segment(&cluster.metadata_log());
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[usize::try_from(length).unwrap() - 3] ^= 1;
+    fs::write(&segment, &bytes).unwrap();
+    let error = start(cluster.directory.path()).err().unwrap();
+    assert!(matches!(&error, StartError::Log(MetadataLogError::Damaged { .. })), "{error}");
+    assert_eq!(fs::read(&segment).unwrap(), bytes);
 }

@@ -101,3 +101,29 @@ fn a_snapshot_alone_is_enough_once_the_log_behind_it_is_gone() {
     assert_eq!(controller.image().to_records().collect::<Vec<_>>(), before.to_records().collect::<Vec<_>>());
     assert!(controller.image().applied().unwrap().offset > before.applied().unwrap().offset);
 }
+
+#[test]
+fn segments_that_both_snapshots_cover_are_deleted() {
+    let cluster = Cluster::new();
+    // More entries than stay readable behind a snapshot.
+    for round in 0..4 {
+        for _ in 0..600 {
+            cluster.create(&format!("topic-{round}"));
+            cluster.delete(&format!("topic-{round}"));
+        }
+        cluster.create(&format!("kept-{round}"));
+        cluster.snapshot();
+    }
+    let first = first_segment(&cluster.metadata_log());
+    assert!(first > 0, "the log still starts at 0");
+    let before = cluster.controller.image();
+    cluster.controller.shutdown();
+    let controller = start(cluster.directory.path()).unwrap();
+    assert_eq!(controller.image().to_records().collect::<Vec<_>>(), before.to_records().collect::<Vec<_>>());
+}
+
+fn first_segment(metadata_log: &Path) -> u64 {
+    let names = fs::read_dir(metadata_log).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let bases = names.filter_map(|name| name.strip_suffix(".log").map(|base| base.parse::<u64>().unwrap()));
+    bases.min().unwrap()
+}
