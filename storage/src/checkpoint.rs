@@ -91,6 +91,18 @@ pub fn read<T: CheckpointEntry>(path: &Path) -> Result<Vec<T>, CheckpointError> 
     }
 }
 
+/// An error if the file exists and is empty.
+pub(crate) fn refuse_empty(path: &Path) -> Result<(), CheckpointError> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.len() == 0 => {
+            Err(CheckpointError::Malformed { path: path.to_owned(), line: 1, content: String::new() })
+        }
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(CheckpointError::Io { path: path.to_owned(), source }),
+    }
+}
+
 /// Replaces a checkpoint file, durably.
 pub fn write<'a, T: CheckpointEntry + 'a>(
     path: &Path,
@@ -138,10 +150,19 @@ fn decode<T: CheckpointEntry>(path: &Path, bytes: &[u8]) -> Result<Vec<T>, Check
     Ok(entries)
 }
 
+/// Who makes a written file durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Whoever writes it, by an fsync of the file.
+    OwnFsync,
+    /// A sync of the whole file system that follows; until then a power cut may leave it empty or torn.
+    FileSystemSync,
+}
+
 /// Replaces `path` by `bytes`: the old content or the new is there after a crash at any moment, and the new once this
 /// returns.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    replace(path, bytes)?;
+    replace(path, bytes, Durability::OwnFsync)?;
     match path.parent() {
         Some(dir) => sync_dir(dir),
         None => Ok(()),
@@ -149,13 +170,15 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// As [`write_atomically`], without the fsync of the directory: after a power cut the old content may be back.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
     let temporary = PathBuf::from(temporary);
     let mut file = File::create(&temporary)?;
     file.write_all(bytes)?;
-    file.sync_data()?;
+    if durability == Durability::OwnFsync {
+        file.sync_data()?;
+    }
     drop(file);
     fs::rename(&temporary, path)
 }

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use weir_protocol::ids::{LeaderEpoch, Offset};
 
-use crate::checkpoint::{self, CheckpointEntry, CheckpointError};
+use crate::checkpoint::{self, CheckpointEntry, CheckpointError, Durability};
 
 /// The file's name in a partition's folder.
 pub const LEADER_EPOCH_FILE: &str = "leader-epoch-checkpoint";
@@ -48,9 +48,11 @@ pub struct LeaderEpochCache {
 }
 
 impl LeaderEpochCache {
-    /// Reads the file of the partition folder `dir`, which need not exist.
+    /// Reads the file of the partition folder `dir`, which need not exist. One that is there and empty was torn by a power
+    /// cut: it is an error, for it does not say that there are no epochs.
     pub fn load(dir: &Path) -> Result<Self, CheckpointError> {
         let mut cache = Self::default();
+        checkpoint::refuse_empty(&dir.join(LEADER_EPOCH_FILE))?;
         for entry in checkpoint::read::<EpochEntry>(&dir.join(LEADER_EPOCH_FILE))? {
             cache.assign(entry.epoch, entry.start_offset);
         }
@@ -64,13 +66,13 @@ impl LeaderEpochCache {
         self.dirty
     }
 
-    /// Writes the file of the partition folder `dir` if it is behind. Its content is durable when this returns, its
-    /// directory entry once the caller has synced the folder.
-    pub fn write_if_dirty(&mut self, dir: &Path) -> io::Result<bool> {
+    /// Writes the file of the partition folder `dir` if it is behind. Its directory entry is durable once the caller has
+    /// synced the folder.
+    pub fn write_if_dirty(&mut self, dir: &Path, durability: Durability) -> io::Result<bool> {
         if !self.dirty {
             return Ok(false);
         }
-        checkpoint::replace(&dir.join(LEADER_EPOCH_FILE), checkpoint::encode(&self.entries).as_bytes())?;
+        checkpoint::replace(&dir.join(LEADER_EPOCH_FILE), checkpoint::encode(&self.entries).as_bytes(), durability)?;
         self.dirty = false;
         Ok(true)
     }
@@ -189,12 +191,19 @@ mod tests {
     fn file_has_kafkas_bytes_and_reads_back() {
         let dir = tempfile::tempdir().unwrap();
         let mut cache = cache(&[(0, 0), (3, 40)]);
-        assert!(cache.write_if_dirty(dir.path()).unwrap());
-        assert!(!cache.write_if_dirty(dir.path()).unwrap(), "nothing new to write");
+        assert!(cache.write_if_dirty(dir.path(), Durability::OwnFsync).unwrap());
+        assert!(!cache.write_if_dirty(dir.path(), Durability::OwnFsync).unwrap(), "nothing new to write");
         assert_eq!(std::fs::read_to_string(dir.path().join(LEADER_EPOCH_FILE)).unwrap(), "0\n2\n0 0\n3 40\n");
         let loaded = LeaderEpochCache::load(dir.path()).unwrap();
         assert_eq!(entries(&loaded), [(0, 0), (3, 40)]);
         assert!(!loaded.is_dirty());
+    }
+
+    #[test]
+    fn a_torn_file_is_not_taken_for_one_without_epochs() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(LEADER_EPOCH_FILE), "").unwrap();
+        assert!(LeaderEpochCache::load(dir.path()).is_err());
     }
 
     #[test]

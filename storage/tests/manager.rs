@@ -166,6 +166,27 @@ fn a_clean_stop_is_known_by_the_next_start_and_only_by_that() {
 }
 
 #[test]
+fn a_clean_stop_of_many_logs_writes_down_all_of_them() {
+    let node = Node::new(2);
+    let manager = node.start();
+    for index in 0..40 {
+        append_sequence(&create(&manager, &partition("t", index)), 0);
+    }
+    manager.close(true, BrokerEpoch(1));
+    let points = |dir| node.checkpoint(dir, "recovery-point-offset-checkpoint");
+    let all = [points(0), points(1)].concat();
+    assert_eq!(all.len(), 40);
+    assert!(all.iter().all(|line| line.ends_with(" 1")), "{all:?}");
+    drop(manager);
+    let manager = node.start();
+    for index in 0..40 {
+        let log = manager.get(&partition("t", index)).unwrap();
+        assert_eq!((log.recovery_point(), log.unflushed_bytes()), (Offset(1), 0));
+        assert_eq!(append_sequence(&log, 0), Offset(0), "the producer's batch is known as a duplicate");
+    }
+}
+
+#[test]
 fn a_stop_before_the_load_leaves_checkpoints_and_marker_alone() {
     let node = Node::new(1);
     let manager = node.start();

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use weir_protocol::ids::Offset;
 
 use super::{Log, StorageError};
+use crate::checkpoint::Durability;
 use crate::segment::{Segment, SegmentFile};
 
 /// A snapshot of the producers is taken with the flush that finds this much written since the last: it bounds what a
@@ -21,7 +22,12 @@ const SNAPSHOT_EVERY_BYTES: u64 = 64 << 20;
 /// Truncations that a flush may lose a race with before it gives up for now.
 const MAX_ROUNDS: u32 = 8;
 
+/// A log that is durable once its file system has been synced; see [`Log::begin_flush`].
+#[derive(Debug)]
+pub struct PendingFlush(Round);
+
 /// What one round of a flush syncs.
+#[derive(Debug)]
 struct Round {
     dir: Arc<Path>,
     generation: u32,
@@ -36,7 +42,7 @@ impl Log {
     /// Makes everything below `up_to` durable, and whatever else was appended before the call. Returns the recovery point.
     pub fn flush(&self, up_to: Offset) -> Result<Offset, StorageError> {
         for _ in 0..MAX_ROUNDS {
-            let Some(round) = self.begin_round(up_to)? else { break };
+            let Some(round) = self.begin_round(up_to, Durability::OwnFsync)? else { break };
             self.sync(&round).map_err(|error| self.fail_fsync(error))?;
             if self.finish_round(&round)? {
                 break;
@@ -48,22 +54,53 @@ impl Log {
     /// Makes everything durable, and leaves the folder as a clean stop does: complete indexes, the producers' snapshot, the
     /// leader epochs. Nothing is taken after it.
     pub fn close(&self) -> Result<(), StorageError> {
-        {
-            let mut state = self.state.lock();
-            if state.closed {
-                return Ok(());
-            }
-            self.check_online()?;
-            state.closed = true;
-            let super::state::State { active, dir, producers, epochs, log_end, .. } = &mut *state;
-            active.complete_indexes(dir).map_err(|error| self.fail("index write", error))?;
-            producers.set_end_offset(*log_end);
-            producers.take_snapshot(dir).map_err(|error| self.fail("producer snapshot", error))?;
-            epochs.write_if_dirty(dir).map_err(|error| self.fail("leader epoch checkpoint", error))?;
+        if self.complete_files(Durability::OwnFsync)? {
+            self.flush(Offset(i64::MAX))?;
+            self.close_handles();
         }
-        self.flush(Offset(i64::MAX))?;
-        self.close_handles();
         Ok(())
+    }
+
+    /// The first half of a flush of many logs: everything that makes up this one is handed to the operating system. The
+    /// caller syncs the whole file system and then calls [`Self::finish_flush`]. `None` if there is nothing to sync.
+    pub fn begin_flush(&self) -> Result<Option<PendingFlush>, StorageError> {
+        let round = self.begin_round(Offset(i64::MAX), Durability::FileSystemSync)?;
+        Ok(round.map(PendingFlush))
+    }
+
+    /// The same for [`Self::close`]; nothing is taken after it.
+    pub fn begin_close(&self) -> Result<Option<PendingFlush>, StorageError> {
+        if !self.complete_files(Durability::FileSystemSync)? {
+            return Ok(None);
+        }
+        let pending = self.begin_flush();
+        self.close_handles();
+        pending
+    }
+
+    /// The file system was synced since `pending` began: moves the recovery point.
+    pub fn finish_flush(&self, pending: PendingFlush) -> Result<(), StorageError> {
+        // After a truncation in between nothing is marked, and the next flush does it.
+        self.finish_round(&pending.0).map(|_| ())
+    }
+
+    /// Takes no more appends and completes the files that a clean stop leaves; `false` if that was done before.
+    fn complete_files(&self, durability: Durability) -> Result<bool, StorageError> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Ok(false);
+        }
+        self.check_online()?;
+        state.closed = true;
+        let super::state::State { active, dir, producers, epochs, log_end, .. } = &mut *state;
+        active.complete_indexes(dir).map_err(|error| self.fail("index write", error))?;
+        producers.set_end_offset(*log_end);
+        producers.take_snapshot(dir).map_err(|error| self.fail("producer snapshot", error))?;
+        if durability == Durability::OwnFsync {
+            producers.sync_latest_snapshot(dir).map_err(|error| self.fail_fsync(error))?;
+        }
+        epochs.write_if_dirty(dir, durability).map_err(|error| self.fail("leader epoch checkpoint", error))?;
+        Ok(true)
     }
 
     /// Takes no more appends, without making anything durable, and renames the folder: the partition is deleted or moves
@@ -97,7 +134,7 @@ impl Log {
     }
 
     /// What is to be synced, `None` if the log is durable up to there.
-    fn begin_round(&self, up_to: Offset) -> Result<Option<Round>, StorageError> {
+    fn begin_round(&self, up_to: Offset, durability: Durability) -> Result<Option<Round>, StorageError> {
         let mut state = self.state.lock();
         self.check_online()?;
         let unsynced = state.sealed.iter().any(|sealed| !sealed.synced) || state.recovery_point < state.log_end;
@@ -115,7 +152,7 @@ impl Log {
             StorageError::DiskFull { .. } => Ok(()),
             failed => Err(failed),
         })?;
-        state.epochs.write_if_dirty(&dir).map_err(|error| self.fail("leader epoch checkpoint", error))?;
+        state.epochs.write_if_dirty(&dir, durability).map_err(|error| self.fail("leader epoch checkpoint", error))?;
         let mut segments: Vec<_> =
             state.sealed.iter().filter(|sealed| !sealed.synced).map(|sealed| (sealed.segment.clone(), true)).collect();
         if state.active.size > 0 {
@@ -126,8 +163,8 @@ impl Log {
             generation: state.generation,
             log_end: state.log_end,
             segments,
-            sync_folder: !state.active.folder_synced,
-            sync_indexes: state.active.indexes_unsynced,
+            sync_folder: durability == Durability::FileSystemSync || !state.active.folder_synced,
+            sync_indexes: durability == Durability::FileSystemSync || state.active.indexes_unsynced,
             flushed_bytes: state.unflushed_bytes,
         }))
     }

@@ -43,6 +43,7 @@ use weir_protocol::ids::{LeaderEpoch, Offset, TopicId, TopicPartition};
 pub use append_info::{AppendInfo, AppendOrigin};
 pub use error::{AppendError, EpochEnd, LoadError, LogStartError, ReadError, StorageError};
 pub use file_slice::FileSlice;
+pub use flush::PendingFlush;
 pub use load::{LogLoad, Shutdown};
 pub use read::{LogRead, ReadUpperBound};
 pub use time::TimestampAndOffset;

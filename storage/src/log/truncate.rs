@@ -12,6 +12,7 @@ use weir_protocol::ids::Offset;
 
 use super::state::State;
 use super::{Log, StorageError};
+use crate::checkpoint::Durability;
 use crate::config::LogConfig;
 use crate::offset_index::Surroundings;
 use crate::segment::active::ActiveSegment;
@@ -76,7 +77,10 @@ impl Log {
             self.delete_files(segment, &dir, config, now_ms)?;
         }
         snapshots.map_err(|error| self.fail("deletion of a producer snapshot", error))?;
-        state.epochs.write_if_dirty(&dir).map_err(|error| self.fail("leader epoch checkpoint", error))?;
+        state
+            .epochs
+            .write_if_dirty(&dir, Durability::OwnFsync)
+            .map_err(|error| self.fail("leader epoch checkpoint", error))?;
         // The name of the empty file carries the offset over a restart.
         self.make_active_file(state)
     }

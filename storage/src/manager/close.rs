@@ -1,14 +1,15 @@
 //! A clean stop: everything is flushed, snapshot and written down.
 //!
-//! Directories are done in parallel, each by as many threads as it is recovered with, for a hundred thousand logs must not
-//! take a hundred thousand fsyncs in a row; a log that has nothing unflushed costs no fsync at all. The clean shutdown marker is
-//! written last, and only if all of the directory's logs were closed; otherwise the next start recovers.
+//! Directories are done in parallel, each by as many threads as it is recovered with; many logs share one sync of the file
+//! system, and a log that has nothing unflushed costs no sync at all. The clean shutdown marker is written last, and only if
+//! all of the directory's logs were closed; otherwise the next start recovers.
 
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use weir_protocol::ids::BrokerEpoch;
 
+use super::bulk_flush::{self, BULK_FLUSH_LOGS};
 use super::checkpoints;
 use super::directory::Directory;
 use super::partition_metadata;
@@ -26,21 +27,17 @@ pub(super) fn write_down(shared: &Shared, broker_epoch: BrokerEpoch) {
 
 fn write_down_directory(shared: &Shared, directory: &Arc<Directory>, broker_epoch: BrokerEpoch) {
     let logs = shared.logs_of(directory);
-    let failed = AtomicBool::new(false);
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..shared.config.recovery_threads_per_dir.clamp(1, logs.len().max(1)) {
-            scope.spawn(|| {
-                while let Some(log) = logs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(error) = close_log(log) {
-                        tracing::error!(partition = %log.topic_partition(), %error, "cannot close a log cleanly");
-                        failed.store(true, Ordering::Relaxed);
-                    }
-                }
-            });
-        }
-    });
-    if failed.load(Ordering::Relaxed) || !directory.is_loaded() {
+    let unflushed = logs.iter().filter(|log| log.recovery_point() < log.log_end_offset()).count();
+    let closed = if unflushed >= BULK_FLUSH_LOGS {
+        close_together(shared, directory, &logs)
+    } else {
+        in_parallel(shared, &logs, |part| part.iter().try_for_each(close_log)).map(drop)
+    };
+    if let Err(error) = closed {
+        tracing::error!(dir = %directory.path.display(), %error, "cannot close the logs cleanly: the next start recovers them");
+        return;
+    }
+    if !directory.is_loaded() {
         // What was not loaded is missing from the checkpoints and keeps the ones it has.
         return;
     }
@@ -53,7 +50,31 @@ fn write_down_directory(shared: &Shared, directory: &Arc<Directory>, broker_epoc
     }
 }
 
-fn close_log(log: &Arc<Log>) -> Result<(), String> {
-    partition_metadata::sync_before_first_flush(log).map_err(|error| error.to_string())?;
-    log.close().map_err(|error| error.to_string())
+/// Closes every log with one sync of the file system.
+fn close_together(shared: &Shared, directory: &Directory, logs: &[Arc<Log>]) -> io::Result<()> {
+    let pending = in_parallel(shared, logs, |part| bulk_flush::hand_over(part, Log::begin_close))?;
+    bulk_flush::finish(directory, pending.into_iter().flatten().collect())
+}
+
+fn close_log(log: &Arc<Log>) -> io::Result<()> {
+    if log.recovery_point() < log.log_end_offset() {
+        partition_metadata::sync_before_first_flush(log)?;
+    }
+    log.close().map_err(io::Error::other)
+}
+
+/// Does `work` on equal parts of `logs`, one a thread.
+fn in_parallel<'a, T: Send>(
+    shared: &Shared,
+    logs: &'a [Arc<Log>],
+    work: impl Fn(&'a [Arc<Log>]) -> io::Result<T> + Sync,
+) -> io::Result<Vec<T>> {
+    let part = logs.len().div_ceil(shared.config.recovery_threads_per_dir.max(1)).max(1);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = logs.chunks(part).map(|part| scope.spawn(|| work(part))).collect();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, io::Result<T>>| {
+            thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread that closes logs has panicked")))
+        };
+        threads.into_iter().map(join).collect()
+    })
 }

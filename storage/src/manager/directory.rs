@@ -3,6 +3,8 @@
 //! Owns its identity (and so its lock), what its logs share, the flusher's queue, and how many partitions it has. Never
 //! looks inside a partition.
 
+use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -30,10 +32,13 @@ pub(super) struct Directory {
     pub(super) log_starts: LastWritten,
     pub(super) high_watermarks: LastWritten,
     loaded: AtomicBool,
+    /// Opened with the directory, so that it is told of every write-back that fails from then on.
+    handle: io::Result<File>,
 }
 
 impl Directory {
     pub(super) fn new(index: usize, identity: DirectoryIdentity, context: Arc<StorageContext>) -> Self {
+        let handle = File::open(identity.path());
         Self {
             index,
             path: identity.path().to_owned(),
@@ -47,6 +52,15 @@ impl Directory {
             log_starts: LastWritten::default(),
             high_watermarks: LastWritten::default(),
             loaded: AtomicBool::new(false),
+            handle,
+        }
+    }
+
+    /// Makes everything on the directory's file system durable.
+    pub(super) fn sync_file_system(&self) -> io::Result<()> {
+        match &self.handle {
+            Ok(handle) => Ok(rustix::fs::syncfs(handle)?),
+            Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
         }
     }
 

@@ -13,6 +13,7 @@ use std::time::Instant;
 use parking_lot::{Condvar, Mutex};
 use weir_protocol::ids::Offset;
 
+use super::bulk_flush::BULK_FLUSH_LOGS;
 use super::config::MAX_WAITING_FLUSHES;
 use super::directory::Directory;
 use super::state::Shared;
@@ -117,10 +118,11 @@ pub(super) fn serve(shared: &Shared, directory: &Directory, round: Round) {
     if !waiting.is_empty() {
         shared.metrics.flush_rounds.add(1);
         waiting.sort_by_key(|flush| Arc::as_ptr(&flush.log));
-        while let Some(last) = waiting.last() {
-            let same = waiting.iter().rev().take_while(|flush| Arc::ptr_eq(&flush.log, &last.log)).count();
-            let group = waiting.split_off(waiting.len() - same);
-            commit(shared, directory, group);
+        let logs = waiting.chunk_by(|a, b| Arc::ptr_eq(&a.log, &b.log)).count();
+        if logs >= BULK_FLUSH_LOGS {
+            commit_all(shared, directory, waiting);
+        } else {
+            commit_each(shared, directory, waiting);
         }
     }
     if round.relieve {
@@ -134,22 +136,44 @@ pub(super) fn serve(shared: &Shared, directory: &Directory, round: Round) {
     }
 }
 
-/// Flushes one log as far as the furthest of `group` asks, and answers all.
-fn commit(shared: &Shared, directory: &Directory, group: Vec<Waiting>) {
-    let Some(log) = group.first().map(|flush| Arc::clone(&flush.log)) else { return };
-    let up_to = group.iter().map(|flush| flush.up_to).max().unwrap_or(Offset::NONE);
-    let outcome = flush(shared, directory, &log, up_to);
+/// Flushes log after log, each as far as the furthest asks, and answers as each is done. Sorted by log.
+fn commit_each(shared: &Shared, directory: &Directory, mut waiting: Vec<Waiting>) {
+    while let Some(last) = waiting.last() {
+        let log = Arc::clone(&last.log);
+        let same = waiting.iter().rev().take_while(|flush| Arc::ptr_eq(&flush.log, &log)).count();
+        let group = waiting.split_off(waiting.len() - same);
+        let up_to = group.iter().map(|flush| flush.up_to).max().unwrap_or(Offset::NONE);
+        answer(shared, group, &flush(shared, directory, &log, up_to));
+    }
+}
+
+/// Flushes all logs at once, and answers all. Sorted by log.
+fn commit_all(shared: &Shared, directory: &Directory, waiting: Vec<Waiting>) {
+    let logs: Vec<_> =
+        waiting.chunk_by(|a, b| Arc::ptr_eq(&a.log, &b.log)).map(|group| Arc::clone(&group[0].log)).collect();
+    let outcome = check_online(directory).and_then(|()| super::bulk_flush::flush(shared, directory, &logs));
+    answer(shared, waiting, &outcome);
+}
+
+fn answer(shared: &Shared, group: Vec<Waiting>, outcome: &io::Result<()>) {
     shared.metrics.commits.add(group.len() as u64);
     for waker in group.into_iter().filter_map(|flush| flush.waker) {
         waker(outcome.as_ref().map(|_| ()).map_err(repeat));
     }
 }
 
+fn check_online(directory: &Directory) -> io::Result<()> {
+    match directory.context.offline_reason() {
+        None => Ok(()),
+        Some(reason) => {
+            Err(io::Error::other(format!("log directory {} is offline: {reason}", directory.path.display())))
+        }
+    }
+}
+
 /// Makes a log durable below `up_to` and moves its recovery point; a failure takes the directory offline.
 pub(super) fn flush(shared: &Shared, directory: &Directory, log: &Arc<Log>, up_to: Offset) -> io::Result<()> {
-    if let Some(reason) = directory.context.offline_reason() {
-        return Err(io::Error::other(format!("log directory {} is offline: {reason}", directory.path.display())));
-    }
+    check_online(directory)?;
     let began = Instant::now();
     let outcome = super::partition_metadata::sync_before_first_flush(log)
         .inspect_err(|error| directory.context.take_offline("fsync of partition.metadata", error))

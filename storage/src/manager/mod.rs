@@ -12,6 +12,7 @@
 //! Invariants: a directory that failed once stays offline while the process lives, and the process lives; a recovery point
 //! is written only for what was fsynced; idle threads sleep.
 
+mod bulk_flush;
 mod checkpoints;
 mod close;
 mod config;

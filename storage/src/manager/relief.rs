@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use super::bulk_flush::{self, BULK_FLUSH_LOGS};
 use super::checkpoints;
 use super::directory::Directory;
 use super::disk_space::{DiskSpace, Reserve};
@@ -29,21 +30,27 @@ pub(super) fn relieve(shared: &Shared, directory: &Directory) {
     }
 }
 
-/// Flushes the logs with the most unflushed bytes until half of what is allowed is left.
+/// Flushes the logs with the most unflushed bytes until half of what is allowed is left. A failure takes the directory
+/// offline and leaves nothing more to do.
 fn flush_heaviest(shared: &Shared, directory: &Directory) {
     let kept = shared.config.max_unflushed_bytes / 2;
     let mut logs: Vec<(u64, Arc<Log>)> =
         shared.logs_of(directory).into_iter().map(|log| (log.unflushed_bytes(), log)).collect();
     let mut unflushed: u64 = logs.iter().map(|(bytes, _)| bytes).sum();
     logs.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
-    for (bytes, log) in &logs {
-        if unflushed <= kept || *bytes == 0 {
-            break;
-        }
-        if flusher::flush(shared, directory, log, log.log_end_offset()).is_err() {
-            break;
-        }
+    let heavy = logs.iter().take_while(|(bytes, _)| {
+        let take = unflushed > kept && *bytes > 0;
         unflushed = unflushed.saturating_sub(*bytes);
+        take
+    });
+    let heavy: Vec<_> = heavy.map(|(_, log)| Arc::clone(log)).collect();
+    let outcome = if heavy.len() >= BULK_FLUSH_LOGS {
+        bulk_flush::flush(shared, directory, &heavy)
+    } else {
+        heavy.iter().try_for_each(|log| flusher::flush(shared, directory, log, log.log_end_offset()))
+    };
+    if let Err(error) = outcome {
+        tracing::warn!(dir = %directory.path.display(), %error, "flushing in the background failed");
     }
 }
 

@@ -242,8 +242,8 @@ impl ProducerState {
     }
 
     /// Writes a snapshot at the end offset unless there is one, or there is nothing to remember and no older snapshot that
-    /// would be believed instead. Returns whether a file was written; it is on disk (fsync) when this returns, its
-    /// directory entry is the caller's to sync.
+    /// would be believed instead. Returns whether a file was written. It is not durable yet, and need not be: a start that
+    /// does not find it whole walks further back; only a clean stop, which promises that it is there, syncs it.
     pub fn take_snapshot(&mut self, dir: &Path) -> io::Result<bool> {
         if self.end_offset <= self.last_snapshot_offset {
             return Ok(false);
@@ -258,6 +258,11 @@ impl ProducerState {
         }
         self.last_snapshot_offset = self.end_offset;
         Ok(true)
+    }
+
+    /// Makes the newest snapshot durable.
+    pub fn sync_latest_snapshot(&self, dir: &Path) -> io::Result<()> {
+        self.latest_snapshot_offset().map_or(Ok(()), |offset| snapshot::sync(dir, offset))
     }
 
     /// The offset of the newest snapshot.

@@ -18,7 +18,7 @@
 //! ```
 //!
 //! Big-endian. Entries are written in the order of their ids, so that equal states give equal bytes. A file is written in
-//! place and fsynced; a torn one fails its CRC and an older one is used.
+//! place and not fsynced: one that a power cut tears fails its CRC, and an older one is used.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -146,9 +146,11 @@ pub(super) fn read(dir: &Path, offset: Offset) -> Result<Vec<ProducerStateEntry>
 }
 
 pub(super) fn write(dir: &Path, offset: Offset, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path(dir, offset))?;
-    file.write_all(bytes)?;
-    file.sync_data()
+    File::create(path(dir, offset))?.write_all(bytes)
+}
+
+pub(super) fn sync(dir: &Path, offset: Offset) -> io::Result<()> {
+    File::open(path(dir, offset))?.sync_data()
 }
 
 /// Deletes the file; one that is already gone is as good.
