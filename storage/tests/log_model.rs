@@ -304,17 +304,18 @@ impl Harness {
         self.mark_durable();
     }
 
-    fn retain(&mut self, change: impl FnOnce(&mut LogConfig)) {
+    fn retain(&mut self, change: impl FnOnce(&mut LogConfig, i64)) {
         let mut config = (*self.config).clone();
-        change(&mut config);
+        // What lies below the log start goes whatever the policy.
+        self.log.delete_expired_segments(NOW).unwrap();
+        change(&mut config, self.log.size_bytes() as i64);
         self.log.set_config(Arc::new(config.clone()));
         let before = self.log.segments_count();
         let deleted = self.log.delete_expired_segments(NOW + 1000).unwrap();
         self.log.set_config(Arc::clone(&self.config));
         assert!(self.log.segments_count() >= before - deleted);
         if config.retention_bytes >= 0 && self.log.segments_count() > 1 {
-            let first = self.log.size_bytes();
-            assert!(first >= config.retention_bytes as u64, "more went than had to");
+            assert!(self.log.size_bytes() >= config.retention_bytes as u64, "more went than had to");
         }
         self.model.log_start = self.model.log_start.max(self.log.first_segment_base_offset().0);
         for gone in self.context.take_all_deletions() {
@@ -382,10 +383,9 @@ impl Harness {
                 assert!(beyond.is_err());
             }
             Op::RetentionBySize { permille } => {
-                let bytes = self.log.size_bytes() as i64 * i64::from(permille) / 1000;
-                self.retain(|config| config.retention_bytes = bytes);
+                self.retain(|config, log_bytes| config.retention_bytes = log_bytes * i64::from(permille) / 1000);
             }
-            Op::RetentionByTime => self.retain(|config| config.retention_ms = 10),
+            Op::RetentionByTime => self.retain(|config, _| config.retention_ms = 10),
             Op::Flush => self.flush(),
             Op::Restart => {
                 self.log.close().unwrap();
