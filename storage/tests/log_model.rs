@@ -512,7 +512,11 @@ fn damage(dir: &Path, durable: &BTreeMap<PathBuf, Vec<u8>>, mut seed: u64) {
                 let at = synced + random(bytes.len() - synced);
                 match random(3) {
                     0 => bytes[at..].fill(0),
-                    1 => bytes[at] ^= 0x10,
+                    // A sector at least: the format has no checksum over a batch's base offset alone.
+                    1 => {
+                        let end = (at + 512).min(bytes.len());
+                        bytes[at..end].fill(0xa5);
+                    }
                     _ => {}
                 }
             }
