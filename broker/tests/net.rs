@@ -286,3 +286,29 @@ fn a_tls_client_on_a_plaintext_listener_is_closed_at_once() {
     client.write_all(&[0x16, 0x03, 0x01, 0x02]).unwrap();
     assert!(is_closed(&mut client));
 }
+
+#[test]
+fn requests_that_together_exceed_the_memory_for_requests_are_answered_one_after_another() {
+    let server = Server::start_with(NetworkConfig { queued_max_request_bytes: 400_000, ..NetworkConfig::default() });
+    let big = frame(&[&b"echo "[..], &[5; 1_000_000]].concat());
+    let mut clients: Vec<_> = (0..5).map(|_| server.connect()).collect();
+    // Each has begun before any can end.
+    for client in &mut clients {
+        client.write_all(&big[..60_000]).unwrap();
+    }
+    server.received(300_000);
+    let mut small = server.connect();
+    small.write_all(&request("echo small")).unwrap();
+    assert_eq!(read_frame(&mut small), b"small");
+    let writing: Vec<_> = clients
+        .iter()
+        .map(|client| {
+            let (mut client, rest) = (client.try_clone().unwrap(), big[60_000..].to_vec());
+            std::thread::spawn(move || client.write_all(&rest).unwrap())
+        })
+        .collect();
+    for client in &mut clients {
+        assert_eq!(read_frame(client).len(), 1_000_000);
+    }
+    writing.into_iter().for_each(|thread| thread.join().unwrap());
+}

@@ -120,8 +120,8 @@ impl FrameReader {
     }
 
     /// Whether bytes for an unfinished frame may be fed now. New frames may always begin.
-    pub(super) fn has_memory(&self) -> bool {
-        !self.is_mid_frame() || !self.memory.is_exceeded()
+    pub(super) fn has_memory(&mut self) -> bool {
+        !self.is_mid_frame() || !self.memory.is_exhausted()
     }
 
     /// The memory all connections share: where to wait when [`FrameReader::want`] gives nothing.
@@ -236,8 +236,8 @@ impl FrameReader {
         if needed <= self.body.capacity() {
             return;
         }
-        let step = self.length.min(FIRST_STEP_BYTES);
-        let capacity = step.max(self.length.min(needed * 2));
+        let ample = self.length.min(FIRST_STEP_BYTES.max(needed * 2));
+        let capacity = if self.memory.try_resize(ample) { ample } else { needed };
         let mut body =
             if capacity < DIRECT_BYTES { BytesMut::with_capacity(capacity) } else { buffer_pool::take(capacity) };
         body.extend_from_slice(&self.body);

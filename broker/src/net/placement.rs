@@ -1,12 +1,13 @@
 //! Which network thread a new connection goes to.
 //!
 //! Few connections share a thread while it is not busy, because a wake-up between threads costs more than the work of a
-//! small request; once it is busy, they spread.
+//! small request; once it is busy, or they are more than a few, they spread.
 
 /// A thread this busy gets no new connection while another is less busy.
 const BUSY_PERMILLE: u64 = 400;
-/// So many connections on one thread are spread even if they are quiet: they may all wake at once.
-const MANY_CONNECTIONS: u64 = 256;
+/// So many connections may share a thread while another has fewer. They stay where they are put, and those of a client
+/// that starts are opened while everything is quiet, so it is few: a client or two with their bootstrap connections.
+const FEW_CONNECTIONS: u64 = 8;
 
 /// What placement knows of a thread.
 #[derive(Debug, Clone, Copy)]
@@ -17,9 +18,9 @@ pub(super) struct ThreadView {
     pub(super) connections: u64,
 }
 
-/// The index of the thread to take: the first that is neither busy nor crowded, else the least loaded.
+/// The index of the thread to take: the first that is neither busy nor has more than a few, else the least loaded.
 pub(super) fn choose(threads: &[ThreadView]) -> usize {
-    let roomy = |thread: &ThreadView| thread.load_permille < BUSY_PERMILLE && thread.connections < MANY_CONNECTIONS;
+    let roomy = |thread: &ThreadView| thread.load_permille < BUSY_PERMILLE && thread.connections < FEW_CONNECTIONS;
     threads.iter().position(roomy).unwrap_or_else(|| {
         let cost = |thread: &ThreadView| (thread.load_permille / (BUSY_PERMILLE / 2), thread.connections);
         (0..threads.len()).min_by_key(|&index| cost(&threads[index])).unwrap_or(0)
@@ -37,7 +38,7 @@ mod tests {
 
     #[test]
     fn quiet_connections_share_the_first_thread() {
-        assert_eq!(chosen(&[(100, 50), (0, 0), (0, 0)]), 0);
+        assert_eq!(chosen(&[(100, 5), (0, 0), (0, 0)]), 0);
     }
 
     #[test]
@@ -52,7 +53,8 @@ mod tests {
     }
 
     #[test]
-    fn crowds_spread_evenly() {
+    fn many_spread_evenly_however_quiet() {
+        assert_eq!(chosen(&[(0, 8), (0, 7), (0, 0)]), 1);
         assert_eq!(chosen(&[(0, 300), (0, 256), (0, 280)]), 1);
     }
 }

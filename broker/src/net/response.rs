@@ -6,8 +6,10 @@ use std::fs::File;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use weir_protocol::fetch_response::{self, RecordsLength};
 
-/// A range of a log file to be sent as it lies on disk.
+/// A range of a log file to be sent as it lies on disk: storage's slice, of which the network moves the beginning as it
+/// sends.
 #[derive(Debug, Clone)]
 pub struct FileSlice {
     /// The segment's file.
@@ -16,6 +18,12 @@ pub struct FileSlice {
     pub position: u64,
     /// How many bytes it has.
     pub length: u32,
+}
+
+impl From<weir_storage::log::FileSlice> for FileSlice {
+    fn from(slice: weir_storage::log::FileSlice) -> FileSlice {
+        FileSlice { file: slice.file, position: slice.position, length: slice.length }
+    }
 }
 
 /// A part of a response.
@@ -39,6 +47,34 @@ impl Chunk {
     /// Whether it puts nothing on the wire.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl From<Bytes> for Chunk {
+    fn from(bytes: Bytes) -> Chunk {
+        Chunk::Bytes(bytes)
+    }
+}
+
+impl From<FileSlice> for Chunk {
+    fn from(slice: FileSlice) -> Chunk {
+        Chunk::Records(slice)
+    }
+}
+
+/// A Fetch response as its encoder yields it, whatever holds its records.
+impl<R: Into<Chunk>> From<fetch_response::Chunk<R>> for Chunk {
+    fn from(chunk: fetch_response::Chunk<R>) -> Chunk {
+        match chunk {
+            fetch_response::Chunk::Bytes(bytes) => Chunk::Bytes(bytes),
+            fetch_response::Chunk::Records(records) => records.into(),
+        }
+    }
+}
+
+impl RecordsLength for Chunk {
+    fn size_bytes(&self) -> usize {
+        self.len()
     }
 }
 

@@ -282,6 +282,16 @@ impl Server {
         }
     }
 
+    /// Waits until so many bytes have been received.
+    pub fn received(&self, bytes: u64) {
+        let metrics = self.metrics();
+        let start = Instant::now();
+        while metrics.total(|thread| &thread.bytes_in) < bytes {
+            assert!(start.elapsed() < PATIENCE, "{bytes} bytes have not been received");
+            std::thread::yield_now();
+        }
+    }
+
     /// Stops the network and says how long it took.
     pub fn stop(&mut self) -> Duration {
         let start = Instant::now();
