@@ -30,6 +30,9 @@ pub trait ContextWatcher: Send + Sync + std::fmt::Debug {
 
     /// As many bytes as [`StorageContext::set_budget`] allowed were appended.
     fn on_budget_spent(&self);
+
+    /// The directory went offline, for good and for this reason.
+    fn on_offline(&self, reason: &str);
 }
 
 /// One log directory, as its logs see it. Shared by `Arc`.
@@ -89,8 +92,11 @@ impl StorageContext {
     /// Takes the directory offline; the first reason is kept and logged.
     pub fn take_offline(&self, doing: &str, error: &io::Error) {
         let reason = format!("{doing}: {error}");
-        if self.offline.set(reason).is_ok() {
+        if self.offline.set(reason.clone()).is_ok() {
             tracing::error!(dir = %self.path.display(), %error, "log directory goes offline: {doing} failed");
+            if let Some(watcher) = self.watcher.get() {
+                watcher.on_offline(&reason);
+            }
         }
     }
 
@@ -199,6 +205,8 @@ mod tests {
         fn on_activity(&self) {
             self.0[0].fetch_add(1, Ordering::Relaxed);
         }
+
+        fn on_offline(&self, _: &str) {}
 
         fn on_budget_spent(&self) {
             self.0[1].fetch_add(1, Ordering::Relaxed);

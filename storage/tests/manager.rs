@@ -477,7 +477,9 @@ fn a_disk_at_its_reserve_mark_refuses_produce_and_resumes_by_itself() {
 
 #[test]
 fn a_directory_that_fails_goes_offline_for_good_and_the_others_go_on() {
-    let node = Node::new(2);
+    let mut node = Node::new(2);
+    let (tell, told) = mpsc::channel();
+    node.config.on_offline = Some(Arc::new(move |id, reason| tell.send((id, reason.to_owned())).unwrap()));
     let manager = node.start();
     let ids: Vec<_> = manager.dirs().iter().map(|dir| dir.id).collect();
     let make = |index, dir| manager.create(&partition("t", index), TOPIC, Arc::new(LogConfig::default()), dir);
@@ -494,6 +496,8 @@ fn a_directory_that_fails_goes_offline_for_good_and_the_others_go_on() {
     let dirs = manager.dirs();
     assert!(dirs[0].offline.as_ref().unwrap().starts_with("writing checkpoints: "), "{dirs:?}");
     assert!(dirs[1].offline.is_none());
+    let told: Vec<_> = told.try_iter().collect();
+    assert_eq!(told, [(ids[0], dirs[0].offline.clone().unwrap())], "its owner is told, once");
     assert!(bad.append_as_leader(&mut batch(1), LeaderEpoch(0), AppendOrigin::Client, NOW_MS).is_err());
     append(&good, 10);
     assert_eq!(manager.directory_id(&make(2, None).unwrap()), Some(ids[1]), "new partitions avoid it");

@@ -21,7 +21,8 @@ pub(super) const BULK_FLUSH_LOGS: usize = 4;
 /// Makes what `logs` have appended durable and moves their recovery points.
 pub(super) fn flush(shared: &Shared, directory: &Directory, logs: &[Arc<Log>]) -> io::Result<()> {
     let began = Instant::now();
-    let outcome = hand_over(logs, Log::begin_flush).and_then(|pending| finish(directory, pending));
+    let outcome = hand_over(logs, Log::begin_flush)
+        .and_then(|pending| if pending.is_empty() { Ok(()) } else { finish(directory, pending) });
     shared.metrics.flushes.add(logs.len() as u64);
     shared.metrics.flush_micros.add(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
     if outcome.is_err() {
@@ -46,9 +47,6 @@ pub(super) fn hand_over<'a>(
 
 /// The second half: one sync, and every log notes it.
 pub(super) fn finish(directory: &Directory, pending: Vec<(&Arc<Log>, PendingFlush)>) -> io::Result<()> {
-    if pending.is_empty() {
-        return Ok(());
-    }
     directory
         .sync_file_system()
         .inspect_err(|error| directory.context.take_offline("sync of the file system", error))?;

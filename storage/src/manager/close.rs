@@ -16,6 +16,10 @@ use super::partition_metadata;
 use super::state::Shared;
 use crate::log::Log;
 
+/// From so many logs on even what a log without unflushed records may have to write down (a producer snapshot) is too much
+/// for an fsync each.
+const MANY_LOGS: usize = 256;
+
 /// Writes down every directory that can be written.
 pub(super) fn write_down(shared: &Shared, broker_epoch: BrokerEpoch) {
     std::thread::scope(|scope| {
@@ -28,7 +32,7 @@ pub(super) fn write_down(shared: &Shared, broker_epoch: BrokerEpoch) {
 fn write_down_directory(shared: &Shared, directory: &Arc<Directory>, broker_epoch: BrokerEpoch) {
     let logs = shared.logs_of(directory);
     let unflushed = logs.iter().filter(|log| log.recovery_point() < log.log_end_offset()).count();
-    let closed = if unflushed >= BULK_FLUSH_LOGS {
+    let closed = if unflushed >= BULK_FLUSH_LOGS || logs.len() >= MANY_LOGS {
         close_together(shared, directory, &logs)
     } else {
         in_parallel(shared, &logs, |part| part.iter().try_for_each(close_log)).map(drop)
@@ -50,7 +54,7 @@ fn write_down_directory(shared: &Shared, directory: &Arc<Directory>, broker_epoc
     }
 }
 
-/// Closes every log with one sync of the file system.
+/// Closes every log with one sync of the file system, which also covers the snapshots of those that had nothing to flush.
 fn close_together(shared: &Shared, directory: &Directory, logs: &[Arc<Log>]) -> io::Result<()> {
     let pending = in_parallel(shared, logs, |part| bulk_flush::hand_over(part, Log::begin_close))?;
     bulk_flush::finish(directory, pending.into_iter().flatten().collect())

@@ -36,6 +36,10 @@ pub const PRODUCER_EXPIRATION_CHECK_MS: i64 = 600_000;
 /// A clock: milliseconds since 1970.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
+/// Told the id of a directory that went offline, and why. Called once a directory, by the thread that met the failure,
+/// perhaps under a log's lock: must be quick and call nothing of storage.
+pub type OnOffline = Arc<dyn Fn(Uuid, &str) + Send + Sync>;
+
 /// How storage is set up on this node.
 #[derive(Clone)]
 pub struct LogManagerConfig {
@@ -72,6 +76,8 @@ pub struct LogManagerConfig {
     /// Whether the manager runs its threads; without them the owner calls [`super::LogManager::housekeep`] and
     /// [`super::LogManager::flush_waiting`].
     pub background: bool,
+    /// Who is told of a directory that fails.
+    pub on_offline: Option<OnOffline>,
     /// The time.
     pub clock: Clock,
     /// Random ids, for new directories and for renamed folders.
@@ -98,6 +104,7 @@ impl LogManagerConfig {
             disk_reserve_bytes: DISK_RESERVE_BYTES,
             disk_reserve_per_mille: DISK_RESERVE_PER_MILLE,
             background: true,
+            on_offline: None,
             clock: Arc::new(now_ms),
             new_id: Uuid::new_v4,
         }

@@ -43,7 +43,7 @@ use weir_protocol::ids::{Offset, TopicId, TopicPartition};
 
 pub use config::{
     Clock, DISK_FULL_CHECK_MS, DISK_RESERVE_BYTES, DISK_RESERVE_PER_MILLE, DISK_RESUME_PER_MILLE, LogManagerConfig,
-    MAX_UNFLUSHED_BYTES, MAX_WAITING_FLUSHES, PRODUCER_EXPIRATION_CHECK_MS,
+    MAX_UNFLUSHED_BYTES, MAX_WAITING_FLUSHES, OnOffline, PRODUCER_EXPIRATION_CHECK_MS,
 };
 pub use error::{CreateError, DeleteError, OpenError};
 pub use load::{Assignment, LoadSummary};
@@ -121,7 +121,7 @@ impl LogManager {
             .collect();
         let alarm = Arc::new(Alarm::default());
         for directory in &directories {
-            watcher::watch(directory, &alarm);
+            watcher::watch(directory, &alarm, config.on_offline.clone());
         }
         let shared = Arc::new(Shared {
             config,
