@@ -187,7 +187,9 @@ fn a_follower_with_other_metadata_causes_a_rebalance() {
 fn a_lost_answer_is_given_again_while_the_assignment_is_awaited() {
     let mut bench = Bench::new();
     let ids: Vec<String> = (0..2).map(|_| bench.new_id(join("g", ""))).collect();
-    ids.iter().for_each(|id| drop(bench.send_join(join("g", id))));
+    ids.iter().for_each(|id| {
+        bench.send_join(join("g", id));
+    });
     bench.advance(2 * INITIAL_DELAY_MS);
     let leader = bench.join_now(join("g", &ids[0]));
     assert_eq!((leader.generation_id, leader.members.len()), (1, 2));
@@ -200,7 +202,9 @@ fn a_lost_answer_is_given_again_while_the_assignment_is_awaited() {
 fn other_metadata_while_the_assignment_is_awaited_starts_over() {
     let mut bench = Bench::new();
     let ids: Vec<String> = (0..2).map(|_| bench.new_id(join("g", ""))).collect();
-    ids.iter().for_each(|id| drop(bench.send_join(join("g", id))));
+    ids.iter().for_each(|id| {
+        bench.send_join(join("g", id));
+    });
     bench.advance(2 * INITIAL_DELAY_MS);
     let waiting = bench.send_sync(sync("g", &ids[1], 1));
     bench.send_join(join("g", &ids[0]).offering(&[("range", "new")]));
@@ -254,7 +258,9 @@ fn a_newcomer_that_never_syncs_its_join_is_asked_again_after_five_minutes() {
     // The others live on without rejoining, so the rebalance stays open.
     for _ in 0..60 {
         bench.advance(5_000);
-        ids.iter().for_each(|id| drop(bench.heartbeat("g", id, 1)));
+        ids.iter().for_each(|id| {
+            bench.heartbeat("g", id, 1);
+        });
     }
     let response = bench.joined(ticket).expect("sent away");
     assert_eq!((code(response.error_code), response.member_id.as_str()), (ErrorCode::UnknownMemberId, ""));

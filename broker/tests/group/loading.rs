@@ -67,7 +67,9 @@ fn whoever_waits_is_told_to_look_for_the_coordinator() {
     let ids = bench.stable_group("joining", 2);
     let join_ticket = bench.send_join(join("joining", &ids[0]));
     let ids: Vec<String> = (0..2).map(|_| bench.new_id(join("syncing", ""))).collect();
-    ids.iter().for_each(|id| drop(bench.send_join(join("syncing", id))));
+    ids.iter().for_each(|id| {
+        bench.send_join(join("syncing", id));
+    });
     bench.advance(2 * INITIAL_DELAY_MS);
     let sync_ticket = bench.send_sync(sync("syncing", &ids[1], 1));
     bench.fail_over();

@@ -11,6 +11,8 @@ mod heartbeat;
 mod join;
 mod leave;
 mod loading;
+mod model;
 mod rebalance;
+mod shell;
 mod static_members;
 mod sync;

@@ -122,7 +122,9 @@ fn a_member_that_waits_for_the_others_owes_no_heartbeat() {
 fn a_member_that_never_syncs_is_out_and_the_others_start_over() {
     let mut bench = Bench::new();
     let ids: Vec<String> = (0..2).map(|_| bench.new_id(join("g", ""))).collect();
-    ids.iter().for_each(|id| drop(bench.send_join(join("g", id))));
+    ids.iter().for_each(|id| {
+        bench.send_join(join("g", id));
+    });
     bench.advance(2 * INITIAL_DELAY_MS);
     assert_eq!(bench.sync_now(sync("g", &ids[0], 1).assigning(&[&ids[0]])).error_code, 0);
     assert_eq!(bench.state("g"), "Stable");
@@ -140,7 +142,9 @@ fn a_member_that_never_syncs_is_out_and_the_others_start_over() {
 fn a_leader_that_never_syncs_is_out_with_its_generation() {
     let mut bench = Bench::new();
     let ids: Vec<String> = (0..2).map(|_| bench.new_id(join("g", ""))).collect();
-    ids.iter().for_each(|id| drop(bench.send_join(join("g", id))));
+    ids.iter().for_each(|id| {
+        bench.send_join(join("g", id));
+    });
     bench.advance(2 * INITIAL_DELAY_MS);
     let follower = bench.send_sync(sync("g", &ids[1], 1));
     for _ in 0..12 {

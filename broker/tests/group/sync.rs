@@ -8,7 +8,9 @@ use crate::harness::*;
 /// Two members that have joined generation 1; the first leads.
 fn joined_group(bench: &mut Bench) -> Vec<String> {
     let ids: Vec<String> = (0..2).map(|_| bench.new_id(join("g", ""))).collect();
-    ids.iter().for_each(|id| drop(bench.send_join(join("g", id))));
+    ids.iter().for_each(|id| {
+        bench.send_join(join("g", id));
+    });
     bench.advance(2 * INITIAL_DELAY_MS);
     ids
 }
