@@ -37,7 +37,7 @@ pub(crate) fn check_tail(directory: &Path, covered: i64) -> io::Result<Tail> {
     for (at, (base, path)) in segments.iter().enumerate().skip(first) {
         let expected = expected.get_or_insert(*base);
         let mut walk = Walk::open(path)?;
-        let intact = *base == *expected && walk.to_end(expected, covered)?;
+        let intact = *base == *expected && walk.advance_to_end(expected, covered)?;
         if intact {
             continue;
         }
@@ -83,7 +83,7 @@ impl Walk {
     }
 
     /// Walks while batches are intact; whether that was to the end. CRCs are checked from `covered` on.
-    fn to_end(&mut self, expected: &mut i64, covered: i64) -> io::Result<bool> {
+    fn advance_to_end(&mut self, expected: &mut i64, covered: i64) -> io::Result<bool> {
         while self.remaining > 0 {
             let mut overhead = [0; LOG_OVERHEAD];
             if self.remaining < overhead.len() as u64 {
