@@ -13,6 +13,7 @@ use weir_protocol::ids::Offset;
 
 use super::{Log, StorageError};
 use crate::checkpoint::Durability;
+use crate::producer_state::snapshot_file_name;
 use crate::segment::{Segment, SegmentFile};
 
 /// A snapshot of the producers is taken with the flush that finds this much written since the last: it bounds what a
@@ -33,6 +34,8 @@ struct Round {
     generation: u32,
     log_end: Offset,
     segments: Vec<(Segment, bool)>,
+    /// Producer snapshots that may not be durable yet.
+    snapshots: Vec<Offset>,
     sync_folder: bool,
     sync_indexes: bool,
     flushed_bytes: u64,
@@ -155,6 +158,8 @@ impl Log {
         state.epochs.write_if_dirty(&dir, durability).map_err(|error| self.fail("leader epoch checkpoint", error))?;
         let mut segments: Vec<_> =
             state.sealed.iter().filter(|sealed| !sealed.synced).map(|sealed| (sealed.segment.clone(), true)).collect();
+        let from = state.recovery_point;
+        let snapshots = state.producers.snapshot_offsets().iter().copied().filter(|offset| *offset >= from).collect();
         if state.active.size > 0 {
             segments.push((state.active.segment.clone(), false));
         }
@@ -163,6 +168,7 @@ impl Log {
             generation: state.generation,
             log_end: state.log_end,
             segments,
+            snapshots,
             sync_folder: durability == Durability::FileSystemSync || !state.active.folder_synced,
             sync_indexes: durability == Durability::FileSystemSync || state.active.indexes_unsynced,
             flushed_bytes: state.unflushed_bytes,
@@ -180,24 +186,23 @@ impl Log {
             file.sync_data()?;
             if *sealed || round.sync_indexes {
                 for kind in [SegmentFile::OffsetIndex, SegmentFile::TimeIndex, SegmentFile::TransactionIndex] {
-                    match File::open(segment.path(&round.dir, kind)) {
-                        Ok(file) => file.sync_data()?,
-                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                        Err(error) => return Err(error),
-                    }
+                    sync_if_there(&segment.path(&round.dir, kind))?;
                 }
             }
         }
-        if round.sync_folder {
+        for offset in &round.snapshots {
+            sync_if_there(&round.dir.join(snapshot_file_name(*offset)))?;
+        }
+        if round.sync_folder || !round.snapshots.is_empty() {
             match File::open(&*round.dir) {
                 Ok(folder) => folder.sync_all()?,
                 // The partition was deleted meanwhile: there is nothing to be durable.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
-            if let Some(parent) = round.dir.parent() {
-                File::open(parent)?.sync_all()?;
-            }
+        }
+        if let Some(parent) = round.dir.parent().filter(|_| round.sync_folder) {
+            File::open(parent)?.sync_all()?;
         }
         Ok(())
     }
@@ -231,5 +236,14 @@ impl Log {
         }
         self.context.take_offline(&format!("fsync of {}", self.topic_partition), &error);
         StorageError::Io { doing: "fsync", error }
+    }
+}
+
+/// Fsyncs a file that retention or a truncation may have taken.
+fn sync_if_there(path: &Path) -> io::Result<()> {
+    match File::open(path) {
+        Ok(file) => file.sync_data(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }
