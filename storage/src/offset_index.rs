@@ -151,7 +151,7 @@ pub(crate) fn believable_entries(file: &File, size: u32, all: bool) -> io::Resul
     let within = lookup_position_in_file(file, len, size, size.saturating_sub(1))?;
     if let Some(beyond) = within.upper {
         // Entries of batches that were truncated away: find their number by the position they have.
-        len = entries_before(file, len, beyond.position)?;
+        len = entries_while(file, len, |entry| entry.position < beyond.position)?;
     }
     if len == 0 {
         return Ok(Some(0));
@@ -166,12 +166,17 @@ pub(crate) fn believable_entries(file: &File, size: u32, all: bool) -> io::Resul
     Ok(Some(len))
 }
 
-/// How many entries have a position below `at`.
-fn entries_before(file: &File, len: u32, at: u32) -> io::Result<u32> {
+/// How many of the first `len` entries of a file have a relative offset below `relative`.
+pub(crate) fn entries_below(file: &File, len: u32, relative: i64) -> io::Result<u32> {
+    entries_while(file, len, |entry| i64::from(entry.relative_offset) < relative)
+}
+
+/// How many of the first `len` entries are before the first that `holds` refuses, given that it refuses all after it.
+fn entries_while(file: &File, len: u32, holds: impl Fn(OffsetIndexEntry) -> bool) -> io::Result<u32> {
     let (mut low, mut high) = (0, len);
     while low < high {
         let middle = low + (high - low) / 2;
-        if OffsetIndexEntry::decode(read_entry(file, middle)?).position < at {
+        if holds(OffsetIndexEntry::decode(read_entry(file, middle)?)) {
             low = middle + 1;
         } else {
             high = middle;

@@ -134,7 +134,8 @@ pub(crate) fn believable_entries(file: &File, base: Offset, end: Offset, all: bo
     let mut len = entries_in_file(file)?;
     while len > 0 {
         let last = TimeIndexEntry::decode(read_entry(file, len - 1)?);
-        if base + i64::from(last.relative_offset) < end && last.timestamp >= 0 {
+        let zeros = last.timestamp == 0 && last.relative_offset == 0;
+        if base + i64::from(last.relative_offset) < end && last.timestamp >= 0 && !zeros {
             break;
         }
         len -= 1;

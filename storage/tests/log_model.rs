@@ -533,6 +533,12 @@ fn damage(dir: &Path, durable: &BTreeMap<PathBuf, Vec<u8>>, mut seed: u64) {
                 }
                 _ => {}
             }
+        } else if name.ends_with(".snapshot") && !durable.contains_key(&path) {
+            match random(3) {
+                0 => fs::remove_file(&path).unwrap(),
+                1 => fs::write(&path, &now[..random(now.len())]).unwrap(),
+                _ => {}
+            }
         } else if name.ends_with("leader-epoch-checkpoint") && random(2) == 0 && durable.contains_key(&path) {
             fs::write(&path, was).unwrap();
         }

@@ -269,7 +269,8 @@ impl Loader<'_> {
                 recovery_point: Offset(i64::MAX),
                 visit_from: Offset(i64::MAX),
                 check_tail: false,
-                check_indexes: true,
+                trusted: false,
+                doubt_indexes: false,
                 index_interval_bytes: self.how.config.index_interval_bytes,
                 now_ms: self.how.now_ms,
             };
@@ -308,7 +309,7 @@ impl Loader<'_> {
         let unknown_end = Offset(i64::MAX);
         let expiration_ms = how.producer_id_expiration_ms;
         state.producers.truncate_and_reload(&dir, state.log_start, unknown_end, how.now_ms, expiration_ms)?;
-        let mut producers_from = replay_start(&state.producers, active_base);
+        let mut producers_from = self.producers_from(state);
         if clean && state.producers.latest_snapshot_offset().is_none() {
             // A clean stop writes a snapshot if there is any producer.
             producers_from = unknown_end;
@@ -319,6 +320,10 @@ impl Loader<'_> {
             (false, true) => unknown_end,
             (false, false) => how.recovery_point,
         };
+        if !clean {
+            // The batches tell these again, and a file that is older than a truncation tells them wrongly.
+            state.epochs.truncate_from_end(how.recovery_point);
+        }
         let visit_from = producers_from.min(epochs_from);
         let mut replay = Replay { producers: &mut state.producers, epochs: &mut state.epochs, aborted: Vec::new() };
         if visit_from < active_base {
@@ -332,7 +337,8 @@ impl Loader<'_> {
             recovery_point: how.recovery_point,
             visit_from,
             check_tail: !clean,
-            check_indexes: how.shutdown == Shutdown::Unclean,
+            trusted: clean,
+            doubt_indexes: how.shutdown == Shutdown::Unclean,
             index_interval_bytes: how.config.index_interval_bytes,
             now_ms: how.now_ms,
         };
@@ -351,12 +357,22 @@ impl Loader<'_> {
         Ok(())
     }
 
+    /// Where the producers must be replayed from. A power cut may have taken snapshots that no flush had made durable: then
+    /// only a segment that begins below the recovery point tells by its lack of one that no producer was known.
+    fn producers_from(&self, state: &State) -> Offset {
+        let mut base_offset = state.active.base_offset();
+        if self.how.shutdown == Shutdown::Unclean && self.how.recovery_point < base_offset {
+            base_offset = state.base_offset_at(state.segment_index(self.how.recovery_point));
+        }
+        replay_start(&state.producers, base_offset)
+    }
+
     fn reload_producers(&self, state: &mut State) -> Result<(), LoadError> {
         let dir = Arc::clone(&state.dir);
         let (log_start, log_end) = (state.log_start, state.log_end);
         let expiration_ms = self.how.producer_id_expiration_ms;
         state.producers.truncate_and_reload(&dir, log_start, log_end, self.how.now_ms, expiration_ms)?;
-        let from = replay_start(&state.producers, state.active.base_offset());
+        let from = self.producers_from(state);
         state.producers.set_end_offset(from);
         let mut replay = Replay { producers: &mut state.producers, epochs: &mut state.epochs, aborted: Vec::new() };
         replay_sealed(&mut replay, &state.sealed, &dir, &self.how.context, from)?;

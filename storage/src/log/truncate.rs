@@ -23,7 +23,9 @@ use crate::segment::{SealedSegment, SegmentFile};
 
 impl Log {
     /// Removes the records at and above `offset`. Returns where the log ends now: at `offset`, or where the batch that holds
-    /// it began. Does nothing if the log ends before `offset`.
+    /// it began. Does nothing if the log ends before `offset`. If the recovery point moved back, the caller writes the
+    /// directory's checkpoint soon: one that stays above the log end makes a later crash look like the loss of what had been
+    /// fsynced, and the log refuses to open.
     pub fn truncate_to(&self, offset: Offset, now_ms: i64) -> Result<Offset, StorageError> {
         let config = self.config();
         let mut state = self.state.lock();
@@ -121,13 +123,13 @@ impl Log {
             recovery_point: Offset(0),
             visit_from: Offset(i64::MAX),
             check_tail: false,
-            check_indexes: false,
+            trusted: false,
+            doubt_indexes: false,
             index_interval_bytes: config.index_interval_bytes,
             now_ms,
         };
         let loaded = load::load(segment, &dir, &self.context, &how, &mut |_, _| Ok(()))?;
         state.active = loaded.active;
-        cut_index_files(&state.active, &dir)?;
         self.follow_truncation(state, loaded.next_offset, now_ms)
     }
 
@@ -170,23 +172,6 @@ impl Log {
         }
         self.reload_producers(state, now_ms)
     }
-}
-
-/// Shortens index files to the entries that are believed, so that a later crash finds no others behind them.
-fn cut_index_files(active: &ActiveSegment, dir: &std::path::Path) -> io::Result<()> {
-    let lens = [
-        (SegmentFile::OffsetIndex, u64::from(active.offset_index.tail.len_in_file()) * 8),
-        (SegmentFile::TimeIndex, u64::from(active.time_index.tail.len_in_file()) * 12),
-    ];
-    for (kind, len) in lens {
-        match std::fs::OpenOptions::new().write(true).open(active.segment.path(dir, kind)) {
-            Ok(file) if file.metadata()?.len() > len => file.set_len(len)?,
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 fn storage_io(error: StorageError) -> SegmentLoadError {

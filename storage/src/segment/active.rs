@@ -179,12 +179,13 @@ impl ActiveSegment {
 
     /// Writes every index entry that the files lack. A segment without batches has no files.
     pub(crate) fn write_indexes(&mut self, dir: &Path) -> io::Result<()> {
-        if self.offset_index.tail.is_dirty() {
-            self.offset_index.tail.write_out(&self.segment.open_index(dir, SegmentFile::OffsetIndex)?)?;
-            self.indexes_unsynced = true;
-        }
+        // Times first: a load takes the last offset entry for the place up to which the time index is complete.
         if self.time_index.tail.is_dirty() {
             self.time_index.tail.write_out(&self.segment.open_index(dir, SegmentFile::TimeIndex)?)?;
+            self.indexes_unsynced = true;
+        }
+        if self.offset_index.tail.is_dirty() {
+            self.offset_index.tail.write_out(&self.segment.open_index(dir, SegmentFile::OffsetIndex)?)?;
             self.indexes_unsynced = true;
         }
         Ok(())

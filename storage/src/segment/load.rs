@@ -6,7 +6,7 @@
 //! implausible are made again from the segment's beginning. Never reads a batch's records, and cuts a file only where the
 //! caller said that it may.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -34,8 +34,12 @@ pub(crate) struct SegmentLoad {
     pub(crate) visit_from: Offset,
     /// The last batch may be cut short or half written: check its CRC too.
     pub(crate) check_tail: bool,
-    /// Look at every index entry, not only the last.
-    pub(crate) check_indexes: bool,
+    /// The files are as a clean stop left them; else index entries that are not believed are cut off, so that nothing
+    /// takes them for entries later.
+    pub(crate) trusted: bool,
+    /// A power cut may have hurt the indexes: look at every entry, not only the last, and believe only those below the
+    /// recovery point, for beyond it one file may have reached the disk without the other.
+    pub(crate) doubt_indexes: bool,
     pub(crate) index_interval_bytes: u32,
     pub(crate) now_ms: i64,
 }
@@ -102,9 +106,10 @@ pub(crate) fn load(
     // Taken as synced: the name was there when the process started. A crash of the host may still show otherwise, so the
     // first flush syncs the folder again.
     if size == 0 {
+        cut_index_files(&active, dir)?;
         return Ok(LoadedSegment { active, next_offset: base_offset });
     }
-    let indexed = adopt_indexes(&mut active, dir, size, how.check_indexes)?;
+    let indexed = adopt_indexes(&mut active, dir, size, how)?;
     let from = first_position(&active, dir, indexed, how)?;
     active.largest_timestamp = active.time_index.last();
     if let Some(first) = header_at(&file, 0, size)? {
@@ -122,6 +127,9 @@ pub(crate) fn load(
         file.set_len(u64::from(valid))?;
     }
     active.size = valid;
+    if !how.trusted {
+        cut_index_files(&active, dir)?;
+    }
     Ok(LoadedSegment { active, next_offset })
 }
 
@@ -130,9 +138,10 @@ fn adopt_indexes(
     active: &mut ActiveSegment,
     dir: &Path,
     size: u32,
-    all: bool,
+    how: &SegmentLoad,
 ) -> Result<Option<OffsetIndexEntry>, SegmentLoadError> {
     let base_offset = active.base_offset();
+    let all = how.doubt_indexes;
     let open = |kind| match File::open(active.segment.path(dir, kind)) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -141,14 +150,16 @@ fn adopt_indexes(
     let (Some(offsets), Some(times)) = (open(SegmentFile::OffsetIndex)?, open(SegmentFile::TimeIndex)?) else {
         return Ok(None);
     };
-    let len = match offset_index::believable_entries(&offsets, size, all)? {
-        Some(0) => return Ok(None),
-        Some(len) => len,
-        None => {
-            tracing::warn!(dir = %dir.display(), %base_offset, "offset index is not plausible, making it again");
-            return Ok(None);
-        }
+    let Some(mut len) = offset_index::believable_entries(&offsets, size, all)? else {
+        tracing::warn!(dir = %dir.display(), %base_offset, "offset index is not plausible, making it again");
+        return Ok(None);
     };
+    if all {
+        len = offset_index::entries_below(&offsets, len, how.recovery_point - base_offset)?;
+    }
+    if len == 0 {
+        return Ok(None);
+    }
     let last_bytes = read_entry(&offsets, len - 1)?;
     let last = OffsetIndexEntry::decode(last_bytes);
     let end = base_offset + i64::from(last.relative_offset) + 1;
@@ -156,11 +167,31 @@ fn adopt_indexes(
         tracing::warn!(dir = %dir.display(), %base_offset, "time index is not plausible, making it again");
         return Ok(None);
     };
+    if all && times_len == 0 {
+        // Either no record has a timestamp, or the file was lost.
+        return Ok(None);
+    }
     let last_time: Option<[u8; TimeIndexEntry::BYTES]> =
         times_len.checked_sub(1).map(|last| read_entry(&times, last)).transpose()?;
     active.offset_index.tail = IndexTail::from_file(len, Some(last_bytes));
     active.time_index.tail = IndexTail::from_file(times_len, last_time);
     Ok(Some(last))
+}
+
+/// Shortens index files to the entries that are believed.
+fn cut_index_files(active: &ActiveSegment, dir: &Path) -> io::Result<()> {
+    let offsets = u64::from(active.offset_index.tail.len_in_file()) * OffsetIndexEntry::BYTES as u64;
+    let times = u64::from(active.time_index.tail.len_in_file()) * TimeIndexEntry::BYTES as u64;
+    for (kind, len) in [(SegmentFile::OffsetIndex, offsets), (SegmentFile::TimeIndex, times)] {
+        let path = active.segment.path(dir, kind);
+        match std::fs::metadata(&path) {
+            Ok(metadata) if metadata.len() > len => OpenOptions::new().write(true).open(&path)?.set_len(len)?,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Where the walk begins: at the last index entry, or earlier if batches before it are to be visited.
