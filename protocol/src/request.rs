@@ -103,16 +103,11 @@ pub fn decode_header(frame: &mut Bytes) -> Result<RequestHeader, RequestError> {
     Ok(RequestHeader { api_key: key, api_version: version, correlation_id, client_id })
 }
 
-/// Decodes the body that [`decode_header`] left: walks it, then decodes it, and takes all of it.
+/// Decodes the body that [`decode_header`] left: walks it, then decodes it. Bytes after it are ignored, as in Kafka.
 pub fn decode_body(header: &RequestHeader, body: &mut Bytes) -> Result<RequestKind, RequestError> {
     let (key, version) = (header.api_key, header.api_version);
     admission::admit(key, version, body).map_err(|source| RequestError::Refused { key, version, source })?;
-    let request =
-        RequestKind::decode(key, body, version).map_err(|error| malformed(key, version, error.root_cause()))?;
-    match body.len() {
-        0 => Ok(request),
-        left => Err(malformed(key, version, format!("{left} bytes are left after the request"))),
-    }
+    RequestKind::decode(key, body, version).map_err(|error| malformed(key, version, error.root_cause()))
 }
 
 fn malformed(key: ApiKey, version: i16, reason: impl ToString) -> RequestError {
