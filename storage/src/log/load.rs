@@ -212,7 +212,8 @@ impl Loader<'_> {
         }
         let ends: Vec<Offset> = segments.iter().skip(1).map(SealedSegment::base_offset).collect();
         for (segment, end) in segments.iter_mut().zip(ends) {
-            segment.synced = end <= self.how.recovery_point;
+            // One that ends right there was flushed before it was sealed: its indexes were completed after that.
+            segment.synced = end < self.how.recovery_point;
         }
         Ok(segments)
     }
