@@ -362,8 +362,8 @@ impl Loader<'_> {
     /// only a segment that begins below the recovery point tells by its lack of one that no producer was known.
     fn producers_from(&self, state: &State) -> Offset {
         let mut base_offset = state.active.base_offset();
-        if self.how.shutdown == Shutdown::Unclean && self.how.recovery_point < base_offset {
-            base_offset = state.base_offset_at(state.segment_index(self.how.recovery_point));
+        if self.how.shutdown == Shutdown::Unclean && self.how.recovery_point <= base_offset {
+            base_offset = state.base_offset_at(state.segment_index(self.how.recovery_point + -1));
         }
         replay_start(&state.producers, base_offset)
     }
