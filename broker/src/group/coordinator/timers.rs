@@ -34,7 +34,8 @@ impl GroupCoordinator {
             // The turn itself does what is due; a failed append is logged there, and the shard loaded again.
             let _ = self.turn(partition, None, |_, _, _| ());
         } else {
-            self.wake_timers_by(Some(due_ms));
+            // Not `wake_timers_by`: a task that wakes itself never sleeps.
+            self.wakes_at_ms.fetch_min(due_ms, Ordering::SeqCst);
         }
     }
 

@@ -232,6 +232,8 @@ impl Join<'_> {
             ClassicState::Empty => return Err(JoinError::UnknownMember),
         };
         if repeat {
+            // Whoever asks is alive.
+            rebalance::restart_session(group, turn, &member_id);
             turn.effects.answer_join(self.ticket, rebalance::generation_response(group, &member_id));
         } else {
             group.update_member(&member_id, self.own_protocols(), self.timeouts());
