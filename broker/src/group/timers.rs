@@ -75,11 +75,6 @@ impl Timers {
         }
         None
     }
-
-    #[cfg(test)]
-    pub(crate) fn due_ms(&self, timer: &Timer) -> Option<i64> {
-        self.deadlines.get(timer).map(|deadline| deadline.due_ms)
-    }
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ impl Join {
         self
     }
 
-    pub(crate) fn as_static(mut self, instance: &str) -> Self {
+    pub(crate) fn with_instance(mut self, instance: &str) -> Self {
         self.request.group_instance_id = Some(text(instance));
         self
     }

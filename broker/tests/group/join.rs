@@ -301,7 +301,7 @@ fn a_rebalance_goes_on_when_an_expected_id_does_not_come() {
 fn a_dynamic_id_with_an_instance_id_is_refused() {
     let mut bench = Bench::new();
     let id = bench.new_id(join("g", ""));
-    assert_eq!(bench.join_error(join("g", &id).as_static("instance")), ErrorCode::InvalidRequest);
+    assert_eq!(bench.join_error(join("g", &id).with_instance("instance")), ErrorCode::InvalidRequest);
 }
 
 #[test]

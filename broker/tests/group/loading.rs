@@ -32,9 +32,9 @@ fn loaded_members_have_a_full_session_to_be_heard_from() {
 #[test]
 fn a_loaded_static_member_can_be_replaced() {
     let mut bench = Bench::new();
-    bench.stabilize("g", vec![join("g", "").as_static("a")], INITIAL_DELAY_MS);
+    bench.stabilize("g", vec![join("g", "").with_instance("a")], INITIAL_DELAY_MS);
     bench.fail_over();
-    let response = bench.join_now(join("g", "").as_static("a"));
+    let response = bench.join_now(join("g", "").with_instance("a"));
     assert_eq!((response.generation_id, response.skip_assignment), (1, true));
 }
 

@@ -233,7 +233,7 @@ fn requests_that_cannot_be_meant_are_refused() {
     assert_eq!(refusal(join("", "")), ErrorCode::InvalidGroupId);
     assert_eq!(refusal(join("g", "").with_timeouts(5_999, 60_000)), ErrorCode::InvalidSessionTimeout);
     assert_eq!(refusal(join("g", "").with_timeouts(1_800_001, 60_000)), ErrorCode::InvalidSessionTimeout);
-    assert_eq!(refusal(join("g", "").as_static(&"x".repeat(20_000))), ErrorCode::InvalidRequest);
+    assert_eq!(refusal(join("g", "").with_instance(&"x".repeat(20_000))), ErrorCode::InvalidRequest);
     assert_eq!(broker.heartbeat(""), ErrorCode::InvalidGroupId);
     assert_eq!(code(ready(broker.coordinator.sync_group(sync("", "m", 1))).error_code), ErrorCode::InvalidGroupId);
     // Offsets alone may be kept without a name, as old clients do.
@@ -396,7 +396,7 @@ fn a_log_with_transactions_compression_and_strange_records_is_loaded() {
     };
     let mut strange = BatchBuilder::new(Codec::None).base_offset(5);
     strange.append(1, Some(&[0, 3, 0, 1, b'g']), Some(&[0, 0]), &[]).expect("fits");
-    let batches = vec![
+    let batches = [
         batch_of(plain(0), &offset_record("g", 1)),
         batch_of(transactional(8, 1), &offset_record("g", 2)),
         batch_of(transactional(9, 2), &offset_record("g", 3)),

@@ -195,9 +195,4 @@ impl ClassicGroup {
     pub(crate) fn clear_pending_sync(&mut self) {
         self.pending_sync.clear();
     }
-
-    #[cfg(test)]
-    pub(crate) fn pending_join(&self) -> &BTreeSet<MemberId> {
-        &self.pending_join
-    }
 }
