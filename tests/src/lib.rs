@@ -6,6 +6,7 @@
 pub mod apache_kafka;
 pub mod certificates;
 pub mod clients;
+pub mod ledger;
 pub mod paths;
 pub mod ports;
 pub mod process;

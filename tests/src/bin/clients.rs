@@ -30,8 +30,8 @@ const SETTINGS: [&str; 4] = [
     "offsets.topic.num.partitions=5",
     // Room for the largest message that the drivers send.
     "socket.request.max.bytes=104857600",
-    // Reads of configurations show what a file sets.
-    "log.retention.hours=72",
+    // Drivers write records of fixed, long gone times, which retention would take away; and reads of configurations show what a file sets.
+    "log.retention.ms=-1",
 ];
 
 /// What the reference alone is told, to stay small.

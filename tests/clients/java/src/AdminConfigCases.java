@@ -82,8 +82,8 @@ final class AdminConfigCases {
 
     private static void change(Admin admin) throws Exception {
         changed(admin, "set", TOPIC, "retention.ms", "777777", OpType.SET, "777777 ");
-        changed(admin, "delete", TOPIC, "retention.ms", null, OpType.DELETE, "259200000 ");
-        changed(admin, "delete-again", TOPIC, "retention.ms", null, OpType.DELETE, "259200000 ");
+        changed(admin, "delete", TOPIC, "retention.ms", null, OpType.DELETE, "-1 ");
+        changed(admin, "delete-again", TOPIC, "retention.ms", null, OpType.DELETE, "-1 ");
         changed(admin, "append", TOPIC, "cleanup.policy", "compact", OpType.APPEND, "delete,compact ");
         changed(admin, "subtract", TOPIC, "cleanup.policy", "delete", OpType.SUBTRACT, "compact ");
         changed(admin, "back", TOPIC, "cleanup.policy", "delete", OpType.SET, "delete ");

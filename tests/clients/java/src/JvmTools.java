@@ -217,9 +217,15 @@ public final class JvmTools {
 
     private static void verifiable() {
         tool("kafka-verifiable-producer", line -> line.contains("producer_send_success") ? null : line.replaceAll("\"(timestamp|avg_throughput)\":[0-9.]+", "\"$1\":N"),
-            org.apache.kafka.tools.VerifiableProducer::main, with("--topic", "tools-verifiable", "--max-messages", "200", "--acks", "-1"));
+            JvmTools::verifiableProducer, with("--topic", "tools-verifiable", "--max-messages", "200", "--acks", "-1"));
         tool("kafka-verifiable-consumer", line -> line.contains("records_consumed") || line.contains("offsets_committed") ? null : line.replaceAll("\"timestamp\":[0-9.]+", "\"timestamp\":N"),
             org.apache.kafka.tools.VerifiableConsumer::main, with("--topic", "tools-verifiable", "--max-messages", "200", "--group-id", "tools-verifiable-group", "--reset-policy", "earliest"));
+    }
+
+    /** This tool sends and leaves the waiting for answers to the end of its JVM. */
+    private static void verifiableProducer(String... arguments) throws Exception {
+        org.apache.kafka.tools.VerifiableProducer.main(arguments);
+        Outcome.until("200 answers", () -> said.toString(StandardCharsets.UTF_8).split("producer_send_success", -1).length > 200, () -> Thread.sleep(10));
     }
 
     private static void groups() throws Exception {

@@ -1,0 +1,141 @@
+//! What a broker has promised to a producer and shown to readers, and whether it kept to it.
+//!
+//! The rules: an acknowledged record is read back at the offset it was acknowledged at; an offset never changes its meaning;
+//! an idempotent producer's records appear once and in the order they were sent. A record that was not acknowledged may or may
+//! not be there.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// A partition's index and an offset in it.
+type Place = (i32, i64);
+
+/// A rule that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Violation {
+    /// A place held one record and then another.
+    Changed {
+        /// Where.
+        place: Place,
+        /// The sequence that was acknowledged or read first.
+        before: u64,
+        /// The sequence that was read or acknowledged later.
+        after: u64,
+    },
+    /// An acknowledged record is not there.
+    Lost {
+        /// Where it was acknowledged.
+        place: Place,
+        /// Its sequence.
+        sequence: u64,
+    },
+    /// A record is there twice, or before one that was sent earlier.
+    OutOfOrder {
+        /// Where.
+        place: Place,
+        /// The sequence found before it in the partition.
+        before: u64,
+        /// Its sequence.
+        sequence: u64,
+    },
+}
+
+/// Promises and sightings of one topic with one producer, whose sequences grow in each partition.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    acknowledged: HashMap<Place, u64>,
+    seen: HashMap<Place, u64>,
+    violations: Vec<Violation>,
+}
+
+impl Ledger {
+    /// An acknowledgement came.
+    pub fn acknowledge(&mut self, place: Place, sequence: u64) {
+        Self::hold(&mut self.acknowledged, &mut self.violations, place, sequence);
+        if let Some(&before) = self.seen.get(&place).filter(|seen| **seen != sequence) {
+            self.violations.push(Violation::Changed { place, before, after: sequence });
+        }
+    }
+
+    /// A reader saw a record.
+    pub fn see(&mut self, place: Place, sequence: u64) {
+        Self::hold(&mut self.seen, &mut self.violations, place, sequence);
+        if let Some(&before) = self.acknowledged.get(&place).filter(|promised| **promised != sequence) {
+            self.violations.push(Violation::Changed { place, before, after: sequence });
+        }
+    }
+
+    fn hold(places: &mut HashMap<Place, u64>, violations: &mut Vec<Violation>, place: Place, sequence: u64) {
+        match places.entry(place) {
+            Entry::Vacant(empty) => {
+                empty.insert(sequence);
+            }
+            Entry::Occupied(held) if *held.get() != sequence => {
+                violations.push(Violation::Changed { place, before: *held.get(), after: sequence });
+            }
+            Entry::Occupied(_) => {}
+        }
+    }
+
+    /// The number of acknowledged records.
+    pub fn acknowledged(&self) -> usize {
+        self.acknowledged.len()
+    }
+
+    /// Compares with everything that is in the topic at the end, and gives every broken rule.
+    pub fn settle(mut self, mut everything: Vec<(Place, u64)>) -> Vec<Violation> {
+        everything.sort_unstable();
+        let mut last: HashMap<i32, u64> = HashMap::new();
+        for &(place, sequence) in &everything {
+            self.see(place, sequence);
+            if let Some(before) = last.insert(place.0, sequence).filter(|before| *before >= sequence) {
+                self.violations.push(Violation::OutOfOrder { place, before, sequence });
+            }
+        }
+        let there: HashMap<Place, u64> = everything.into_iter().collect();
+        let lost = self.acknowledged.iter().filter(|(place, _)| !there.contains_key(place));
+        let mut lost: Vec<_> = lost.map(|(&place, &sequence)| Violation::Lost { place, sequence }).collect();
+        lost.sort_by_key(|violation| match violation {
+            Violation::Lost { place, .. } | Violation::Changed { place, .. } | Violation::OutOfOrder { place, .. } => {
+                *place
+            }
+        });
+        self.violations.extend(lost);
+        self.violations
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_kept_breaks_nothing_and_what_was_not_acknowledged_may_be_there() {
+        let mut ledger = Ledger::default();
+        ledger.acknowledge((0, 0), 1);
+        ledger.see((0, 0), 1);
+        assert_eq!(ledger.settle(vec![((0, 1), 2), ((0, 0), 1)]), []);
+    }
+
+    #[test]
+    fn an_acknowledged_record_that_is_gone_is_lost() {
+        let mut ledger = Ledger::default();
+        ledger.acknowledge((3, 7), 9);
+        assert_eq!(ledger.settle(vec![]), [Violation::Lost { place: (3, 7), sequence: 9 }]);
+    }
+
+    #[test]
+    fn an_offset_that_holds_another_record_later_has_changed() {
+        let mut ledger = Ledger::default();
+        ledger.see((0, 5), 1);
+        ledger.see((0, 5), 2);
+        assert_eq!(ledger.settle(vec![]), [Violation::Changed { place: (0, 5), before: 1, after: 2 }]);
+    }
+
+    #[test]
+    fn a_repeated_record_is_out_of_order() {
+        let ledger = Ledger::default();
+        let violations = ledger.settle(vec![((0, 0), 4), ((0, 1), 4)]);
+        assert_eq!(violations, [Violation::OutOfOrder { place: (0, 1), before: 4, sequence: 4 }]);
+    }
+}
