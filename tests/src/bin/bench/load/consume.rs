@@ -1,0 +1,33 @@
+//! Consume from the beginning as fast as it goes.
+
+use std::error::Error;
+use std::time::Instant;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::{Both, Load, LoadRun, PATIENCE, client_config};
+
+pub(super) fn run(load: &Load, topic: &str, partitions: u32, bytes: u64) -> Result<LoadRun, Box<dyn Error>> {
+    let consumer: BaseConsumer = client_config(&load.bootstrap)
+        .set("group.id", "bench")
+        .set("enable.auto.commit", "false")
+        // A full queue is looked at again soon: the default of a second would measure the client's pauses.
+        .set("fetch.queue.backoff.ms", "5")
+        .create()?;
+    consumer.fetch_metadata(Some(topic), PATIENCE)?;
+    let mut assignment = TopicPartitionList::new();
+    for partition in 0..partitions {
+        assignment.add_partition_offset(topic, i32::try_from(partition)?, Offset::Beginning)?;
+    }
+    let before = Both::now(load.broker_pid)?;
+    let started = Instant::now();
+    consumer.assign(&assignment)?;
+    let mut received = 0;
+    while received < bytes {
+        let record = consumer.poll(PATIENCE).ok_or("nothing more to consume")??;
+        received += record.payload_len() as u64;
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    Ok(before.until_now(load.broker_pid, seconds, received)?)
+}
