@@ -20,6 +20,7 @@ use crate::messages::{
     DescribeClusterRequest, DescribeClusterResponse, DescribeConfigsRequest, IncrementalAlterConfigsRequest, StrBytes,
 };
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 /// A topic to create.
@@ -94,6 +95,17 @@ impl ConfigResource {
     }
 }
 
+impl fmt::Display for ConfigResource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Topic(name) => write!(f, "topic {name}"),
+            Self::Broker(id) => write!(f, "broker {id}"),
+            Self::ClusterDefault => write!(f, "every broker's default"),
+            Self::Group(name) => write!(f, "group {name}"),
+        }
+    }
+}
+
 impl ConfigChange {
     fn wire(&self) -> (i8, Option<StrBytes>) {
         match self {
@@ -115,6 +127,11 @@ impl Admin {
     /// Admin requests over `client`'s connections.
     pub fn new(client: Client) -> Self {
         Self { client }
+    }
+
+    /// Whose connections it uses.
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     fn timeout_ms(&self) -> i32 {
@@ -273,10 +290,10 @@ impl Admin {
             });
             let answer = answer.await?;
             let Some(first) = answer.results.into_iter().next() else {
-                results.push((resource.clone(), Err(self.missing(ApiKey::DescribeConfigs, &format!("{resource:?}")))));
+                results.push((resource.clone(), Err(self.missing(ApiKey::DescribeConfigs, &resource.to_string()))));
                 continue;
             };
-            let subject = format!("{resource:?}");
+            let subject = resource.to_string();
             let checked = self.item(ApiKey::DescribeConfigs, &subject, first.error_code, first.error_message.as_ref());
             results.push((resource.clone(), checked.map(|()| first.configs)));
         }
@@ -308,7 +325,7 @@ impl Admin {
             ConfigResource::Broker(id) => self.client.ask_broker(*id, &request).await?,
             _ => self.client.ask_controller(&request, code).await?,
         };
-        let subject = format!("{resource:?}");
+        let subject = resource.to_string();
         let Some(first) = response.responses.first() else {
             return Err(self.missing(ApiKey::IncrementalAlterConfigs, &subject));
         };

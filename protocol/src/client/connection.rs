@@ -15,10 +15,10 @@ use super::{Address, ClientError, TlsConfig};
 use crate::error_code::ErrorCode;
 use crate::frame;
 use crate::messages::{
-    ApiKey, ApiVersionsRequest, ApiVersionsResponse, Decodable, Encodable, HeaderVersion, Message, Request,
-    RequestHeader, ResponseHeader, StrBytes,
+    ApiKey, ApiVersionsRequest, ApiVersionsResponse, Encodable, Message, Request, RequestHeader, StrBytes,
 };
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use crate::response::decode::{self, DecodeError};
+use bytes::{BufMut, Bytes, BytesMut};
 use rustls::pki_types::ServerName;
 use std::collections::VecDeque;
 use std::io;
@@ -66,8 +66,11 @@ impl Drop for Shared {
 #[derive(Debug)]
 struct Outgoing {
     frame: Bytes,
-    _permit: Option<OwnedSemaphorePermit>,
+    unanswered: Option<Unanswered>,
 }
+
+/// What a frame that gets no answer holds until it is written, and whom to tell.
+type Unanswered = (OwnedSemaphorePermit, oneshot::Sender<()>);
 
 #[derive(Debug)]
 struct Pending {
@@ -175,10 +178,8 @@ impl Connection {
         version: i16,
     ) -> Result<ApiVersionsResponse, ClientError> {
         let frame = self.encode(request, version)?;
-        let mut body = self.exchange(ApiKey::ApiVersions, frame, self.shared.request_timeout).await?;
-        // Its header is version 0 at every version: the correlation id alone.
-        let refused = body.get(4..6) == Some(&ErrorCode::UnsupportedVersion.code().to_be_bytes());
-        self.decode::<ApiVersionsRequest>(&mut body, if refused { 0 } else { version })
+        let answer = self.exchange(ApiKey::ApiVersions, frame, self.shared.request_timeout).await?;
+        decode::api_versions_frame(version, answer).map_err(|error| self.undecodable(error))
     }
 
     /// The best version of `R` that the broker speaks, at most `cap`.
@@ -206,22 +207,29 @@ impl Connection {
         within: Duration,
     ) -> Result<R::Response, ClientError> {
         let frame = self.encode(request, version)?;
-        let mut body = self.exchange(api_of::<R>(), frame, within).await?;
-        self.decode::<R>(&mut body, version)
+        let answer = self.exchange(api_of::<R>(), frame, within).await?;
+        decode::frame::<R>(version, answer).map_err(|error| self.undecodable(error))
     }
 
-    /// Sends `request` and waits for no answer, for there is none: Produce with acks=0.
+    /// Sends `request` and waits for no answer, for there is none: Produce with acks=0. Returns once the system has it.
     pub async fn send<R: Request>(&self, request: &R, version: i16) -> Result<(), ClientError> {
         let frame = self.encode(request, version)?;
         let permit = timeout(self.shared.request_timeout, self.shared.in_flight.clone().acquire_owned())
             .await
             .map_err(|_| self.timed_out(api_of::<R>(), self.shared.request_timeout))?;
-        let mut pipeline = lock(&self.shared.pipeline);
-        if let Some(reason) = &pipeline.closed {
-            return Err(self.disconnected(api_of::<R>(), reason.clone()));
+        let (written, wrote) = oneshot::channel();
+        {
+            let mut pipeline = lock(&self.shared.pipeline);
+            if let Some(reason) = &pipeline.closed {
+                return Err(self.disconnected(api_of::<R>(), reason.clone()));
+            }
+            pipeline.enqueue(&self.shared.frames, frame, permit.ok().map(|permit| (permit, written)));
         }
-        pipeline.enqueue(&self.shared.frames, frame, permit.ok());
-        Ok(())
+        match timeout(self.shared.request_timeout, wrote).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(self.closed(api_of::<R>())),
+            Err(_) => Err(self.timed_out(api_of::<R>(), self.shared.request_timeout)),
+        }
     }
 
     /// Length, header without correlation id, body.
@@ -243,19 +251,8 @@ impl Connection {
         Ok(frame)
     }
 
-    fn decode<R: Request>(&self, body: &mut Bytes, version: i16) -> Result<R::Response, ClientError> {
-        let fail = |reason: String| ClientError::Decode {
-            address: self.address().clone(),
-            api: api_of::<R>(),
-            version,
-            reason,
-        };
-        ResponseHeader::decode(body, R::Response::header_version(version)).map_err(|error| fail(error.to_string()))?;
-        let response = R::Response::decode(body, version).map_err(|error| fail(error.to_string()))?;
-        if body.has_remaining() {
-            return Err(fail(format!("{} bytes follow the message", body.remaining())));
-        }
-        Ok(response)
+    fn undecodable(&self, source: DecodeError) -> ClientError {
+        ClientError::Decode { address: self.address().clone(), source: Arc::new(source) }
     }
 
     fn submit(&self, frame: BytesMut, answer: oneshot::Sender<Bytes>, permit: OwnedSemaphorePermit) {
@@ -278,15 +275,18 @@ impl Connection {
         };
         match timeout(within, exchange).await {
             Ok(Ok(body)) => Ok(body),
-            Ok(Err(_)) => {
-                let reason = lock(&self.shared.pipeline).closed.clone();
-                Err(self.disconnected(api, reason.unwrap_or_else(|| "closed".into())))
-            }
+            Ok(Err(_)) => Err(self.closed(api)),
             Err(_) => {
                 lock(&self.shared.pipeline).close("an earlier request timed out");
                 Err(self.timed_out(api, within))
             }
         }
+    }
+
+    /// The error of a request whose sender is gone.
+    fn closed(&self, api: ApiKey) -> ClientError {
+        let reason = lock(&self.shared.pipeline).closed.clone();
+        self.disconnected(api, reason.unwrap_or_else(|| "closed".into()))
     }
 
     fn disconnected(&self, api: ApiKey, reason: Arc<str>) -> ClientError {
@@ -304,7 +304,7 @@ impl Pipeline {
         &mut self,
         frames: &mpsc::UnboundedSender<Outgoing>,
         mut frame: BytesMut,
-        permit: Option<OwnedSemaphorePermit>,
+        unanswered: Option<Unanswered>,
     ) -> i32 {
         /// After the length, the API key and the version.
         const CORRELATION_ID_AT: usize = 8;
@@ -312,7 +312,7 @@ impl Pipeline {
         self.next_correlation_id = correlation_id.wrapping_add(1);
         frame[CORRELATION_ID_AT..CORRELATION_ID_AT + 4].copy_from_slice(&correlation_id.to_be_bytes());
         // The writer outlives its queue unless it failed, and then the pipeline is closed.
-        let _ = frames.send(Outgoing { frame: frame.freeze(), _permit: permit });
+        let _ = frames.send(Outgoing { frame: frame.freeze(), unanswered });
         correlation_id
     }
 }
@@ -348,6 +348,10 @@ async fn write_frames(
             lock(&pipeline).close(&format!("write failed: {error}"));
             return;
         }
+        if let Some((_permit, written)) = outgoing.unanswered {
+            // Whoever sent it may have gone.
+            let _ = written.send(());
+        }
     }
 }
 
@@ -366,11 +370,7 @@ async fn read_answers(mut reader: Reader, pipeline: Arc<Mutex<Pipeline>>, max_re
 
 /// Hands the frame to the request at the head of the order.
 fn deliver(pipeline: &mut Pipeline, frame: Bytes) -> Result<(), String> {
-    if frame.len() < 4 {
-        return Err(format!("a response of {} bytes has no correlation id", frame.len()));
-    }
-    // The answer's own header decodes the id again; here it only tells whose answer it is.
-    let correlation_id = (&frame[..4]).get_i32();
+    let correlation_id = decode::correlation_id(&frame).map_err(|error| error.to_string())?;
     let Some(head) = pipeline.pending.pop_front() else {
         return Err(format!("an answer to request {correlation_id}, which is not pending"));
     };

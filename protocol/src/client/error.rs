@@ -5,6 +5,7 @@ use crate::error_code::ErrorCode;
 use crate::ids::{BrokerId, TopicPartition};
 use crate::messages::ApiKey;
 use crate::records::{BuildError, RecordError};
+use crate::response::decode::DecodeError;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,16 +77,12 @@ pub enum ClientError {
         reason: String,
     },
     /// The answer is not what the API says.
-    #[error("{address} answered {api:?} v{version} with bytes that do not decode: {reason}")]
+    #[error("{address} answered with bytes that do not decode: {source}")]
     Decode {
         /// Who.
         address: Address,
-        /// Which API.
-        api: ApiKey,
-        /// Which version.
-        version: i16,
-        /// What the codec said.
-        reason: String,
+        /// What is wrong with which answer.
+        source: Arc<DecodeError>,
     },
     /// No version in common.
     #[error("{address} does not speak {api:?} at a version we do: ours {}..{}, theirs {}", .ours.0, .ours.1, range(.theirs))]

@@ -13,8 +13,8 @@
 //! there is something to do, what.
 //!
 //! Never joins a consumer group (the coordinator's own tests use real clients for that), and never decodes what a broker
-//! sends beyond the configured frame limit. Within that limit it trusts the array lengths of a response: the codec crate
-//! reserves what they claim, so point it at brokers only.
+//! sends beyond the configured frame limit; within that limit every answer is walked before it is decoded
+//! ([`crate::response::decode`]), so that what listens there can neither crash the client nor make it allocate without end.
 
 mod address;
 mod admin;

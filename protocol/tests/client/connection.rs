@@ -124,17 +124,45 @@ async fn error_after(answer: &'static [u8]) -> String {
 async fn what_breaks_the_order_closes_the_connection_and_says_why() {
     let cases: [(&[u8], &str); 6] = [
         (&[0, 0, 0, 6, 0, 0, 0, 9, 0, 0], "an answer to request 9 instead of 0"),
-        (&[0, 0, 0, 2, 0, 0], "no correlation id"),
+        (&[0, 0, 0, 2, 0, 0], "too short for a response header"),
         (&[0xff; 4], "negative"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "it speaks HTTP"),
         (&[0x15, 3, 3, 0, 2, 2, 80], "it speaks TLS"),
-        (&[0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0], "1 bytes follow the message"),
+        (&[0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0], "bytes that do not decode"),
     ];
     for (answer, words) in cases {
         let error = error_after(answer).await;
         assert!(error.contains(words), "{error}");
         assert!(error.contains("Heartbeat") && error.contains("127.0.0.1"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_huge_count_in_an_answer_is_refused_before_it_is_allocated() {
+    let address = peer(|mut socket| async move {
+        let (_, _, id) = read_request(&mut socket).await;
+        // No tagged fields, no throttle, 4,294,967,294 brokers.
+        write(&mut socket, id, &[0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f]).await;
+        let _ = socket.read_u8().await;
+    })
+    .await;
+    let connection = connect(&address, &config(&address)).await;
+    let refused = connection.call(&MetadataRequest::default(), 12).await.unwrap_err();
+    assert!(matches!(refused, ClientError::Decode { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn a_request_without_an_answer_is_on_its_way_when_send_returns() {
+    let (arrived, arrives) = tokio::sync::oneshot::channel();
+    let address = peer(move |mut socket| async move {
+        arrived.send(read_request(&mut socket).await).unwrap();
+    })
+    .await;
+    let connection = connect(&address, &config(&address)).await;
+    connection.send(&HeartbeatRequest::default(), 0).await.unwrap();
+    // Closing at once takes nothing back.
+    drop(connection);
+    assert_eq!(arrives.await.unwrap().0, ApiKey::Heartbeat as i16);
 }
 
 #[tokio::test]
