@@ -170,8 +170,8 @@ fn read_file(path: &Path) -> Result<Vec<(String, String)>, SettingsError> {
 /// `WEIR_A_B` names `a.b`; two underscores stand for one in the key, three for a hyphen.
 fn environment_key(name: &str) -> Option<String> {
     let name = name.strip_prefix(ENVIRONMENT_PREFIX)?.to_ascii_lowercase();
-    if name == "log" {
-        return None; // `WEIR_LOG` is the log filter.
+    if name == "log" || name == "bootstrap" {
+        return None; // `WEIR_LOG` is the log filter, `WEIR_BOOTSTRAP` where the other commands find a broker.
     }
     Some(name.replace("___", "-").replace("__", "\0").replace('_', ".").replace('\0', "_"))
 }
