@@ -17,9 +17,9 @@ use crate::config::effective::{Effective, Source};
 use crate::net::Dispatch;
 use crate::partition::PartitionError;
 
-const TOPIC: i8 = ConfigResourceType::Topic as i8;
-const BROKER: i8 = ConfigResourceType::Broker as i8;
-const BROKER_LOGGER: i8 = 8;
+const TOPIC: i8 = ConfigResourceType::Topic.code();
+const BROKER: i8 = ConfigResourceType::Broker.code();
+const BROKER_LOGGER: i8 = ConfigResourceType::BrokerLogger.code();
 
 pub(super) fn handle(call: Call, request: DescribeConfigsRequest) -> Dispatch {
     let image = call.image();

@@ -8,8 +8,8 @@ use weir_protocol::messages::{ListConfigResourcesRequest, ListConfigResourcesRes
 use super::call::Call;
 use crate::net::Dispatch;
 
-const TOPIC: i8 = ConfigResourceType::Topic as i8;
-const BROKER: i8 = ConfigResourceType::Broker as i8;
+const TOPIC: i8 = ConfigResourceType::Topic.code();
+const BROKER: i8 = ConfigResourceType::Broker.code();
 const BROKER_LOGGER: i8 = 8;
 const CLIENT_METRICS: i8 = 16;
 const GROUP: i8 = 32;

@@ -22,7 +22,7 @@ pub enum ConfigResourceType {
 
 impl ConfigResourceType {
     /// Its number in requests and records.
-    pub fn code(self) -> i8 {
+    pub const fn code(self) -> i8 {
         match self {
             Self::Topic => 2,
             Self::Broker => 4,
