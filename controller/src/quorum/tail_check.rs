@@ -173,10 +173,14 @@ mod tests {
     #[test]
     fn a_spoilt_last_entry_is_torn_and_a_spoilt_earlier_one_is_damage() {
         let (directory, bytes, starts) = log();
-        for at in 21..bytes.len() {
+        for at in 0..bytes.len() {
+            let entry = starts.partition_point(|start| *start <= at) - 1;
+            // Kafka's CRC does not cover the leader epoch.
+            if (12..16).contains(&(at - starts[entry])) {
+                continue;
+            }
             let mut spoilt = bytes.clone();
             spoilt[at] ^= 0x40;
-            let entry = starts.partition_point(|start| *start <= at) - 1;
             let tail = judge(directory.path(), &spoilt, 0);
             match entry {
                 4 => assert_eq!(tail, Tail::Torn, "byte {at}"),
