@@ -12,7 +12,7 @@ mod table;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 use weir_controller::image::PartitionRegistration;
 use weir_protocol::error_code::ErrorCode;
@@ -49,6 +49,8 @@ pub struct Partition {
     local: BrokerId,
     logs: Arc<LogManager>,
     log: OnceLock<Arc<Log>>,
+    /// Held while the log is opened, so that whoever needs it meanwhile waits for it and is not refused.
+    opening: Mutex<()>,
     /// Held for reading through an append, so that no record is written under a leadership that has ended.
     registration: RwLock<Arc<PartitionRegistration>>,
 }
@@ -61,7 +63,15 @@ impl Partition {
         logs: Arc<LogManager>,
         registration: Arc<PartitionRegistration>,
     ) -> Self {
-        Self { topic, index, local, logs, log: OnceLock::new(), registration: RwLock::new(registration) }
+        Self {
+            topic,
+            index,
+            local,
+            logs,
+            log: OnceLock::new(),
+            opening: Mutex::new(()),
+            registration: RwLock::new(registration),
+        }
     }
 
     /// The topic it belongs to.
@@ -95,6 +105,10 @@ impl Partition {
 
     /// Its log, opened or created now if nobody has needed it before.
     pub fn log(&self) -> Result<&Arc<Log>, PartitionError> {
+        if let Some(log) = self.log.get() {
+            return Ok(log);
+        }
+        let _opening = self.opening.lock();
         if let Some(log) = self.log.get() {
             return Ok(log);
         }
