@@ -10,6 +10,9 @@ use super::call::Call;
 use crate::net::Dispatch;
 use crate::partition::{Isolation, Partition, PartitionError, Placement};
 
+/// The first version whose answer has a place for the leader epoch; the codec refuses to leave one out.
+const FIRST_WITH_LEADER_EPOCH: i16 = 4;
+
 /// The end of what may be read.
 const LATEST: i64 = -1;
 /// The log start offset.
@@ -47,7 +50,7 @@ pub(super) fn handle(call: Call, request: ListOffsetsRequest) -> Dispatch {
                 Placement::Elsewhere(_) => Err(ErrorCode::NotLeaderOrFollower.into()),
                 Placement::Unknown => Err(ErrorCode::UnknownTopicOrPartition.into()),
             };
-            answer(asked.partition_index, found)
+            answer(asked.partition_index, found, call.version())
         });
         ListOffsetsTopicResponse::default().with_partitions(partitions.collect()).with_name(topic.name)
     });
@@ -95,15 +98,12 @@ fn look_up(
     }
 }
 
-fn answer(index: i32, found: Result<Found, PartitionError>) -> ListOffsetsPartitionResponse {
+fn answer(index: i32, found: Result<Found, PartitionError>, version: i16) -> ListOffsetsPartitionResponse {
     let answer = ListOffsetsPartitionResponse::default().with_partition_index(index);
     let (code, found) = match found {
         Ok(found) => (ErrorCode::None, found),
         Err(error) => (error.code, Found::NOTHING),
     };
-    answer
-        .with_error_code(code.code())
-        .with_timestamp(found.timestamp)
-        .with_offset(found.offset.get())
-        .with_leader_epoch(found.leader_epoch.get())
+    let answer = answer.with_error_code(code.code()).with_timestamp(found.timestamp).with_offset(found.offset.get());
+    if version < FIRST_WITH_LEADER_EPOCH { answer } else { answer.with_leader_epoch(found.leader_epoch.get()) }
 }
