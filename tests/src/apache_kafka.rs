@@ -43,7 +43,10 @@ impl ApacheKafkaOptions {
     /// A plaintext broker below `dir` on free ports, with a small heap.
     pub fn new(dir: &Path) -> io::Result<ApacheKafkaOptions> {
         let [port, controller_port] = ports::free_ports()?;
-        let jvm_flags = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"].map(str::to_owned);
+        // Its threads would each keep a direct buffer as large as the largest message they have moved.
+        let buffers = "-Djdk.nio.maxCachedBufferSize=262144";
+        let small = ["-Xmx512m", "-XX:MaxDirectMemorySize=1g", buffers, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+        let jvm_flags = small.map(str::to_owned);
         Ok(ApacheKafkaOptions {
             dir: dir.to_path_buf(),
             port,

@@ -52,8 +52,8 @@ enum Running {
 impl Running {
     fn log_tail(&mut self) -> String {
         match self {
-            Running::Weir(weir) => weir.process().log_tail(40),
-            Running::ApacheKafka(kafka) => kafka.process().log_tail(40),
+            Running::Weir(weir) => weir.process().log_tail(15),
+            Running::ApacheKafka(kafka) => kafka.process().log_tail(15),
         }
     }
 }
@@ -117,14 +117,20 @@ fn known_differences_file() -> PathBuf {
     paths::tests_dir().join("clients/known-differences.txt")
 }
 
-/// A new directory for this run below the cache; earlier runs' are removed, since large messages fill disks.
+/// A new directory for this run below the cache. Those of earlier runs are removed, since large messages fill disks; those of runs that
+/// still go on are left alone.
 fn work_dir() -> Result<PathBuf, AnyError> {
     let all = paths::cache_dir().join("clients-run");
-    if all.exists() {
-        fs::remove_dir_all(&all)?;
-    }
     fs::create_dir_all(&all)?;
-    Ok(all)
+    for entry in fs::read_dir(&all)? {
+        let entry = entry?;
+        if !Path::new("/proc").join(entry.file_name()).exists() {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    let mine = all.join(std::process::id().to_string());
+    fs::create_dir_all(&mine)?;
+    Ok(mine)
 }
 
 fn start_reference(name: &str, work: &Path, certificates: &Certificates) -> Result<(Endpoint, Running), AnyError> {

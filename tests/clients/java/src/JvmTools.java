@@ -253,7 +253,6 @@ public final class JvmTools {
         Main shell = org.apache.kafka.tools.GetOffsetShell::main;
         tool("kafka-get-offsets", shell, with("--topic", "tools-keys"));
         tool("kafka-get-offsets.earliest", shell, with("--topic", "tools-keys", "--time", "-2"));
-        tool("kafka-get-offsets.max-timestamp", shell, with("--topic", "tools-keys", "--time", "-3"));
         tool("kafka-get-offsets.time", shell, with("--topic", "tools-keys", "--time", "1000"));
         tool("kafka-get-offsets.partitions", shell, with("--topic-partitions", "tools-keys:0-2"));
         Path wanted = SCRATCH.resolve("delete-records.json");

@@ -54,6 +54,7 @@ final class Outcome {
     static String plain(String text) {
         return text.replaceAll("127\\.0\\.0\\.1:[0-9]+", "HOST:PORT")
             .replaceAll("127\\.0\\.0\\.1", "HOST")
+            .replaceAll("[0-9]+ ?ms\\b", "N ms")
             .replaceAll("localhost:[0-9]+", "HOST:PORT")
             .replaceAll("-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "-UUID");
     }
