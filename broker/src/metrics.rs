@@ -104,7 +104,6 @@ impl Gathered {
             under_replicated += usize::from(is_led && partition.isr.len() < partition.replicas.len());
             offline += usize::from(!partition.has_leader());
         }
-        gauge(encoder, "build_info", "Constant 1.", 1)?;
         gauge(encoder, "topics", "Topics of the cluster.", image.topic_count())?;
         gauge(encoder, "partitions", "Partitions with a replica here.", broker.partitions.len())?;
         gauge(encoder, "partitions_led", "Partitions led here.", led)?;

@@ -10,6 +10,7 @@ pub mod definition;
 pub mod effective;
 pub mod listener;
 pub mod properties;
+pub mod reference;
 pub mod settings;
 pub mod topic_config;
 

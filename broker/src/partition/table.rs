@@ -161,8 +161,8 @@ impl PartitionTable {
         let Some(entry) = self.topics.read().get(&topic).cloned() else { return };
         let log_config = Arc::new(config.log.clone());
         entry.state.config.store(Arc::new(config));
-        for log in entry.partitions.iter().flatten().filter_map(|partition| partition.opened_log()) {
-            log.set_config(log_config.clone());
+        for partition in entry.partitions.iter().flatten().filter(|partition| partition.opened_log().is_some()) {
+            self.logs.set_config(&partition.topic_partition(), log_config.clone());
         }
     }
 
