@@ -11,41 +11,56 @@ use rand::RngCore;
 use super::LoopRun;
 use crate::usage;
 
-/// The largest file: what is sent beyond it is sent from its beginning again.
-const FILE_BYTES: u64 = 1_000_000_000;
-/// How much is written at once while the file is prepared.
-const PREPARE_BYTES: usize = 1 << 20;
+/// Files sent from in turn, as four partitions are.
+const FILES: usize = 4;
+/// All files together hold this at most: what is sent beyond it is sent from their beginnings again.
+const FILES_BYTES: u64 = 1_000_000_000;
+/// Files are written as the receive loop and a broker write them, a batch at a time and in turn: how large the pages of the cache are,
+/// which sending them depends on, follows from how they were written.
+const BATCH_BYTES: usize = 64 << 10;
 
-/// Writes the file that is sent; not part of what is measured.
+/// Writes the files that are sent; not part of what is measured.
 pub(super) fn prepare(dir: &Path, total_bytes: u64) -> io::Result<()> {
-    let mut file = File::create(dir.join("data"))?;
-    let mut piece = vec![0; PREPARE_BYTES];
-    rand::rng().fill_bytes(&mut piece);
-    let mut left = total_bytes.min(FILE_BYTES);
-    while left > 0 {
-        let now = usize::try_from(left).unwrap_or(PREPARE_BYTES).min(PREPARE_BYTES);
-        file.write_all(&piece[..now])?;
-        left -= now as u64;
+    let mut files = Vec::with_capacity(FILES);
+    for index in 0..FILES {
+        files.push(File::create(dir.join(format!("{index}.log")))?);
+    }
+    let mut batch = vec![0; BATCH_BYTES];
+    rand::rng().fill_bytes(&mut batch);
+    let batches = total_bytes.min(FILES_BYTES) / BATCH_BYTES as u64;
+    for (_, index) in (0..batches).zip((0..FILES).cycle()) {
+        files[index].write_all(&batch)?;
     }
     Ok(())
 }
 
 pub(super) fn serve(listener: &TcpListener, dir: &Path, piece_bytes: usize, total_bytes: u64) -> io::Result<()> {
-    let file = File::open(dir.join("data"))?;
-    let length = file.metadata()?.len();
+    let mut files = Vec::with_capacity(FILES);
+    for index in 0..FILES {
+        let file = File::open(dir.join(format!("{index}.log")))?;
+        let length = file.metadata()?.len();
+        files.push((file, length, 0_u64));
+    }
     let (mut stream, _) = listener.accept()?;
     stream.read_exact(&mut [0])?;
     let mut left = total_bytes;
-    let mut position = 0;
-    while left > 0 {
-        let piece = usize::try_from(left.min(length - position)).unwrap_or(piece_bytes).min(piece_bytes);
-        let sent = rustix::fs::sendfile(&stream, &file, Some(&mut position), piece)?;
-        if sent == 0 {
-            return Err(io::Error::other("the file became shorter"));
-        }
-        left -= sent as u64;
+    for index in (0..FILES).cycle() {
+        let (file, length, position) = &mut files[index];
         if position == length {
-            position = 0;
+            *position = 0;
+        }
+        let piece = left.min(*length - *position).min(piece_bytes as u64);
+        let end = *position + piece;
+        while *position < end {
+            let most = (end - *position) as usize;
+            let sent = rustix::fs::sendfile(&stream, &*file, Some(position), most)?;
+            if sent == 0 {
+                return Err(io::Error::other("the file became shorter"));
+            }
+        }
+        left -= piece;
+        if left == 0 {
+            break;
         }
     }
     Ok(())
