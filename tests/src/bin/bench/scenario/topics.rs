@@ -7,7 +7,7 @@ use super::Bench;
 use super::idle::ms;
 use crate::load::{self, Work};
 use crate::report::{Sheet, Who};
-use crate::subject::Subject;
+use crate::subject::{Stopped, Subject};
 use crate::wire::NewTopic;
 
 const MANY: u32 = 1000;
@@ -17,20 +17,23 @@ const SHAPES: [(u32, u32, &str, &str); 2] =
 
 pub(super) fn measure(bench: &Bench<'_>, who: Who, sheet: &mut Sheet) -> io::Result<()> {
     let repeat = if who == Who::Weir { bench.options.repeat() } else { 1 };
+    // Kept to the end: a file system that has just lost thousands of files is slower to make new ones, and would charge
+    // one round for the files of the last.
+    let mut done = Vec::new();
     for _ in 0..repeat {
         for (topics, partitions, leaders, acknowledged) in SHAPES {
             // Each on a broker of its own, so that none is measured among the topics of another.
             let subject = Subject::start(who, bench.work_dir, &[])?;
             sheet.add(leaders, who, until_leaders(&subject, topics, partitions)?);
-            subject.discard()?;
+            done.push(subject.stop()?.1);
 
             let mut subject = Subject::start(who, bench.work_dir, &[])?;
             let work = Work::FirstRecords { prefix: "first-".to_owned(), topics, partitions };
             sheet.add(acknowledged, who, load::run(&subject.load(work))?.seconds * 1e3);
-            subject.discard()?;
+            done.push(subject.stop()?.1);
         }
     }
-    Ok(())
+    done.into_iter().try_for_each(Stopped::discard)
 }
 
 fn until_leaders(subject: &Subject, topics: u32, partitions: u32) -> io::Result<f64> {
