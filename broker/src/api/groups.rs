@@ -1,12 +1,11 @@
-//! The APIs of the group coordinator: JoinGroup (11), Heartbeat (12), LeaveGroup (13), SyncGroup (14), OffsetCommit (8),
-//! OffsetFetch (9), DescribeGroups (15), ListGroups (16), DeleteGroups (42), OffsetDelete (47).
+//! The APIs of the group coordinator: JoinGroup (11), Heartbeat (12), LeaveGroup (13), SyncGroup (14), OffsetFetch (9),
+//! DescribeGroups (15), ListGroups (16), DeleteGroups (42).
 //!
 //! The coordinator takes and gives wire messages; these hand them over and put the answers into frames.
 
 use weir_protocol::messages::{
     DeleteGroupsRequest, DescribeGroupsRequest, Encodable, HeaderVersion, HeartbeatRequest, JoinGroupRequest,
-    LeaveGroupRequest, ListGroupsRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
-    SyncGroupRequest,
+    LeaveGroupRequest, ListGroupsRequest, OffsetFetchRequest, SyncGroupRequest,
 };
 
 use super::call::Call;
@@ -30,11 +29,6 @@ pub(super) fn heartbeat(call: Call, request: HeartbeatRequest) -> Dispatch {
 
 pub(super) fn leave_group(call: Call, request: LeaveGroupRequest) -> Dispatch {
     let reply = with_context(&call, |context| call.broker.groups.leave_group(context, request));
-    send(call, reply)
-}
-
-pub(super) fn offset_commit(call: Call, request: OffsetCommitRequest) -> Dispatch {
-    let reply = with_context(&call, |context| call.broker.groups.offset_commit(context, &request));
     send(call, reply)
 }
 
@@ -62,18 +56,13 @@ pub(super) fn delete_groups(call: Call, request: DeleteGroupsRequest) -> Dispatc
     send(call, reply)
 }
 
-pub(super) fn offset_delete(call: Call, request: OffsetDeleteRequest) -> Dispatch {
-    let reply = call.broker.groups.offset_delete(&request);
-    send(call, reply)
-}
-
-fn with_context<R>(call: &Call, operation: impl FnOnce(&RequestContext<'_>) -> R) -> R {
+pub(super) fn with_context<R>(call: &Call, operation: impl FnOnce(&RequestContext<'_>) -> R) -> R {
     let client_host = format!("/{}", call.connection.peer_address.ip());
     let client_id = call.header.client_id.as_deref().unwrap_or_default();
     operation(&RequestContext { client_id, client_host: &client_host, api_version: call.version() })
 }
 
-fn send<M: Encodable + HeaderVersion + 'static>(call: Call, reply: Reply<M>) -> Dispatch {
+pub(super) fn send<M: Encodable + HeaderVersion + 'static>(call: Call, reply: Reply<M>) -> Dispatch {
     match reply {
         Reply::Ready(message) => call.ready(&message),
         Reply::Later(pending) => call.later(|_| pending),

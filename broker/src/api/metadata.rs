@@ -44,8 +44,9 @@ fn asked_topics(call: &Call, request: &MetadataRequest) -> Option<Vec<Asked>> {
         return None;
     }
     let asked = topics.iter().map(|topic| match &topic.name {
-        Some(name) => Asked::Name(TopicName(StrBytes::from_string(name.to_string()))),
-        None => Asked::Id(topic.topic_id),
+        // A client that asks by id may leave the name empty rather than null.
+        Some(name) if topic.topic_id.is_nil() => Asked::Name(TopicName(StrBytes::from_string(name.to_string()))),
+        _ => Asked::Id(topic.topic_id),
     });
     Some(asked.collect())
 }

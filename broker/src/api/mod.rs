@@ -20,6 +20,7 @@ mod dispatch;
 mod elect_leaders;
 mod fetch;
 mod find_coordinator;
+mod group_offsets;
 mod groups;
 mod init_producer_id;
 mod list_config_resources;
