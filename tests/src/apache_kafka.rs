@@ -20,7 +20,7 @@ const START_PATIENCE: Duration = Duration::from_secs(120);
 /// How long its stop may take.
 const STOP_PATIENCE: Duration = Duration::from_secs(60);
 /// The version of the formatted directory's layout; part of its name in the cache.
-const FORMATTED: &str = "apache-kafka-formatted-1";
+const FORMATTED: &str = "apache-kafka-formatted-2";
 /// A fixed cluster id, which its format tool asks for.
 const CLUSTER_ID: &str = "d2VpcnRlc3RjbHVzdGVyMA";
 
@@ -164,6 +164,8 @@ fn formatted_dir(config: &Path, options: &ApacheKafkaOptions) -> io::Result<Path
     }
     let mut command = java(&options.jvm_flags);
     command.args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]).arg(config);
+    // Eligible leader replicas make min.insync.replicas a dynamic config of every cluster, which hides other differences.
+    command.args(["--feature", "eligible.leader.replicas.version=0"]);
     let output = command.stdin(Stdio::null()).output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -94,7 +94,7 @@ fn validate_broker(configs: &ResourceConfigs, existing: &ResourceConfigs) -> Res
         if definition.update == Update::ReadOnly {
             return Err(ApiError::new(
                 ErrorCode::InvalidRequest,
-                format!("Cannot update these configs dynamically: Set({name})"),
+                format!("Cannot update these configs dynamically: [{name}]"),
             ));
         }
         definition.check(value).map_err(invalid)?;

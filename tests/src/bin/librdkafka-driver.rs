@@ -254,7 +254,7 @@ async fn administration(admin: &AdminClient<DefaultClientContext>) -> Result<(),
 }
 
 fn transactions() -> Result<(), AnyError> {
-    let producer = producer(&[("transactional.id", "rdkafka-transaction"), ("transaction.timeout.ms", "20000")])?;
+    let producer = producer(&[("transactional.id", "rdkafka-transaction"), ("transaction.timeout.ms", "60000")])?;
     producer.init_transactions(Duration::from_secs(20))?;
     producer.begin_transaction()?;
     producer.commit_transaction(Duration::from_secs(20))?;

@@ -64,10 +64,10 @@ impl KnownDifferences {
         exact.or_else(|| mine().find(|line| line.case.strip_suffix('*').is_some_and(|start| case.starts_with(start))))
     }
 
-    /// The lines of `driver` that name none of `cases`: their cases are gone, so must they be.
-    pub fn unused<'a>(&'a self, driver: &'a str, cases: &[String]) -> Vec<&'a KnownDifference> {
+    /// The lines of `driver` that name none of the cases that differ: they describe nothing any more and must go.
+    pub fn unused<'a>(&'a self, driver: &'a str, differing: &[String]) -> Vec<&'a KnownDifference> {
         let names = |line: &KnownDifference| {
-            cases.iter().any(|case| match line.case.strip_suffix('*') {
+            differing.iter().any(|case| match line.case.strip_suffix('*') {
                 Some(start) => case.starts_with(start),
                 None => *case == line.case,
             })
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_names_no_case_is_unused() {
+    fn a_line_that_names_no_difference_is_unused() {
         let known = KnownDifferences::parse("d | gone | x | why\nd | there | x | why\n").expect("well formed");
         let unused = known.unused("d", &["there".to_owned()]);
         assert_eq!(unused.iter().map(|line| line.case.as_str()).collect::<Vec<_>>(), ["gone"]);

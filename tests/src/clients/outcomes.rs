@@ -68,11 +68,6 @@ pub enum Verdict {
         /// What the subject gave.
         subject: Option<String>,
     },
-    /// A known difference that is none any more: its line must go.
-    Stale {
-        /// What both brokers gave, or the subject where it is not what the line says.
-        outcome: String,
-    },
 }
 
 /// Compares two runs of `driver`, case by case, in the order of the reference; what only the subject said comes last.
@@ -96,14 +91,14 @@ fn verdict(
     subject: Option<String>,
     known: &KnownDifferences,
 ) -> Verdict {
-    match (known.find(driver, case), reference == subject) {
-        (None, true) => Verdict::Same,
-        (None, false) => Verdict::Different { reference, subject },
-        (Some(_), true) => Verdict::Stale { outcome: subject.unwrap_or_default() },
-        (Some(line), false) if line.subject == subject.as_deref().unwrap_or("(absent)") => {
+    if reference == subject {
+        return Verdict::Same;
+    }
+    match known.find(driver, case) {
+        Some(line) if line.subject == subject.as_deref().unwrap_or("(absent)") => {
             Verdict::Known { reason: line.reason.clone() }
         }
-        (Some(_), false) => Verdict::Different { reference, subject },
+        _ => Verdict::Different { reference, subject },
     }
 }
 
@@ -154,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_difference_that_is_gone_is_stale() {
-        check("a = 3\n", "a = 3\n", "d | a | 3 | why\n", &[("a", Verdict::Stale { outcome: "3".to_owned() })]);
+    fn what_agrees_is_the_same_whatever_the_list_says() {
+        check("a = 3\n", "a = 3\n", "d | a | 3 | why\n", &[("a", Verdict::Same)]);
     }
 }

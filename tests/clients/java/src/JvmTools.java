@@ -129,8 +129,16 @@ public final class JvmTools {
         return line.startsWith("\tat ") || line.startsWith("\t... ") || line.matches("^[0-9:,]+ (WARN|ERROR) .*") || line.startsWith("[2");
     }
 
+    /** Without the topic's id, and its configurations in the order of their names. */
     private static String id(String line) {
-        return line.replaceAll("TopicId: [A-Za-z0-9_-]{22}", "TopicId: ID");
+        String plain = line.replaceAll("TopicId: [A-Za-z0-9_-]{22}", "TopicId: ID");
+        int configs = plain.indexOf("Configs: ");
+        if (configs < 0) {
+            return plain;
+        }
+        String[] each = plain.substring(configs + 9).split(",");
+        java.util.Arrays.sort(each);
+        return plain.substring(0, configs + 9) + String.join(",", each);
     }
 
     private static String[] with(String... arguments) {
@@ -313,9 +321,14 @@ public final class JvmTools {
         }
         tool("kafka-dump-log.data", plain, dump, "--files", DATA.resolve("tools-dump-small-0/00000000000000000000.log").toString(), "--print-data-log");
         for (int partition = 0; partition < 5; partition++) {
-            tool("kafka-dump-log.offsets", once(line -> line.contains("\"tools-console\"") ? groupMetadata(line).replaceAll("^.*(keySize|isControl)", "$1")
+            Path log = DATA.resolve("__consumer_offsets-" + partition + "/00000000000000000000.log");
+            if (!Files.exists(log) || Files.size(log) == 0) {
+                continue; // Nothing was ever written there.
+            }
+            // A sequence means nothing in a batch without a producer.
+            tool("kafka-dump-log.offsets-" + partition, once(line -> line.contains("\"tools-console\"") ? groupMetadata(line).replaceAll("^.*(keySize|isControl)", "$1").replaceAll("sequence: -?[0-9]+ ", "")
                     .replaceAll("\"(commitTimestamp|expireTimestamp)\":\"?-?[0-9]+\"?", "\"$1\":TIME").replaceAll("\"topicId\":\"[^\"]*\"", "\"topicId\":ID") : null),
-                dump, "--files", DATA.resolve("__consumer_offsets-" + partition + "/00000000000000000000.log").toString(), "--offsets-decoder");
+                dump, "--files", log.toString(), "--offsets-decoder");
         }
     }
 

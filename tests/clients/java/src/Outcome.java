@@ -52,7 +52,7 @@ final class Outcome {
 
     /** Takes out what differs from run to run. */
     static String plain(String text) {
-        return text.replaceAll("127\\.0\\.0\\.1:[0-9]+", "HOST:PORT")
+        return text.replace(System.getenv("DATA_DIR"), "DATA").replaceAll("127\\.0\\.0\\.1:[0-9]+", "HOST:PORT")
             .replaceAll("127\\.0\\.0\\.1", "HOST")
             .replaceAll("[0-9]+ ?ms\\b", "N ms")
             .replaceAll("localhost:[0-9]+", "HOST:PORT")
