@@ -71,6 +71,10 @@ impl WeirOptions {
         settings.push(format!("listeners={listeners}"));
         settings.extend(self.settings.iter().cloned());
         let mut command = Command::new(paths::weir_binary());
+        // What the harness is told is not for the broker, which would take it for settings.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WEIR_")) {
+            command.env_remove(name);
+        }
         command.arg("serve");
         for setting in settings {
             command.arg("-o").arg(setting);

@@ -1,8 +1,8 @@
 //! One file per API: decode, act, reply.
 //!
-//! [`Apis`] is the network's handler. A request's ordered stage runs in [`Handler::dispatch`]; what has to wait (a fetch
+//! [`Apis`] is the network's handler. A request's ordered stage runs in `Handler::dispatch`; what has to wait (a fetch
 //! for records, a change for its commit) goes on as a future, and the network keeps the answers in order. An API that is
-//! not in [`registry`] is not advertised, and asking for it closes the connection, as in Kafka.
+//! not in `registry` is not advertised, and asking for it closes the connection, as in Kafka.
 
 mod alter_configs;
 mod api_versions;

@@ -1,9 +1,9 @@
 //! The group coordinator: classic consumer groups and committed offsets, kept in `__consumer_offsets`.
 //!
-//! - [`shard`]: the pure core, one state machine per partition of `__consumer_offsets`; one file per operation.
-//! - [`state`]: its durable half, changed by replay only. [`classic`]: its soft half, the groups in motion.
-//! - [`record`]: the records, byte for byte Kafka's.
-//! - [`coordinator`]: the shell: owns the shards, appends their records, releases answers, runs their timers.
+//! - `shard`: the pure core, one state machine per partition of `__consumer_offsets`; one file per operation.
+//! - `state`: its durable half, changed by replay only. `classic`: its soft half, the groups in motion.
+//! - `record`: the records, byte for byte Kafka's.
+//! - `coordinator`: the shell: owns the shards, appends their records, releases answers, runs their timers.
 //!
 //! A group lives in the partition that [`partition_for`] names; whoever leads that partition coordinates the group.
 

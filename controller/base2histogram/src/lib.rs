@@ -119,7 +119,6 @@ impl AsciiChart {
 
     /// Adds a histogram.
     #[must_use]
-    #[expect(clippy::should_implement_trait, reason = "the name is openraft's to choose")]
     pub fn add<T>(mut self, name: impl Into<String>, histogram: Histogram<T>) -> Self {
         self.lines.push((name.into(), histogram.percentile_stats()));
         self

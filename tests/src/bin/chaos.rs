@@ -217,8 +217,11 @@ fn sequence_of(payload: Option<&[u8]>) -> Result<u64, AnyError> {
     Ok(u64::from_be_bytes(*head))
 }
 
+/// A partition and an offset, and the sequence number of the record that lies there.
+type Placed = ((i32, i64), u64);
+
 /// Everything that is in the topic, up to the ends that the broker tells.
-fn read_everything(bootstrap: &str) -> Result<Vec<((i32, i64), u64)>, AnyError> {
+fn read_everything(bootstrap: &str) -> Result<Vec<Placed>, AnyError> {
     let consumer = consumer(bootstrap)?;
     let mut left = HashMap::new();
     for partition in 0..PARTITIONS {
