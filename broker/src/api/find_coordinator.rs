@@ -54,7 +54,10 @@ fn coordinator(call: &Call, key_type: i8, key: String) -> Coordinator {
     let found = match key_type {
         GROUP => group_coordinator(call, &key)
             .ok_or_else(|| refused(ErrorCode::CoordinatorNotAvailable, "The coordinator is not available.")),
-        TRANSACTION => Err(refused(ErrorCode::UnsupportedVersion, "This broker does not support transactions.")),
+        // The one code that every client takes for final: librdkafka asks again after any other, until its caller's patience ends.
+        TRANSACTION => {
+            Err(refused(ErrorCode::TransactionalIdAuthorizationFailed, "This broker does not support transactions."))
+        }
         _ => Err(refused(ErrorCode::InvalidRequest, "This broker does not know that type of coordinator.")),
     };
     found.unwrap_or_else(|refused| refused).with_key(StrBytes::from_string(key))
