@@ -139,17 +139,19 @@ final class AdminConfigCases {
 
     private static void dynamic(Admin admin) throws Exception {
         changed(admin, "cluster-default", EVERY_BROKER, "log.flush.interval.messages", "1000000", OpType.SET, "1000000 ");
+        Outcome.of("config.dynamic.every-broker", () -> describe(admin, EVERY_BROKER).stream().filter(entry -> entry.name().contains("flush")).map(ConfigEntry::name).toList());
         changed(admin, "one-broker", BROKER, "log.flush.interval.messages", "2000000", OpType.SET, "2000000 ");
         Outcome.of("config.dynamic.topic-follows", () -> eventually(admin, new ConfigResource(Type.TOPIC, "java-groups"), "flush.messages", "2000000 "));
         changed(admin, "one-broker-deleted", BROKER, "log.flush.interval.messages", null, OpType.DELETE, "1000000 ");
         Outcome.of("config.dynamic.cluster-deleted", () -> alter(admin, EVERY_BROKER, "log.flush.interval.messages", null, OpType.DELETE));
-        Outcome.of("config.dynamic.every-broker", () -> describe(admin, EVERY_BROKER).stream().filter(entry -> entry.name().contains("flush")).map(ConfigEntry::name).toList());
     }
 
     private static void other(Admin admin) throws Exception {
-        for (ConfigEntry entry : describe(admin, new ConfigResource(Type.GROUP, "java-config-group"))) {
-            Outcome.line("config.group." + entry.name(), plain(entry));
-        }
+        Outcome.section("config.group", () -> {
+            for (ConfigEntry entry : describe(admin, new ConfigResource(Type.GROUP, "java-config-group"))) {
+                Outcome.line("config.group." + entry.name(), plain(entry));
+            }
+        });
         Outcome.of("config.client-metrics", () -> describe(admin, new ConfigResource(Type.CLIENT_METRICS, "java-metrics")).stream().map(ConfigEntry::name).toList());
         Outcome.of("config.broker-logger", () -> describe(admin, new ConfigResource(Type.BROKER_LOGGER, "1")).isEmpty() ? "empty" : "listed");
         Outcome.of("config.resources.topics", () -> admin.listConfigResources(java.util.Set.of(Type.TOPIC), new ListConfigResourcesOptions()).all().get().stream()
