@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 /// A partition's index and an offset in it.
-type Place = (i32, i64);
+pub type Place = (i32, i64);
 
 /// A rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,7 +25,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
 use tempfile::TempDir;
 
-use weir_tests::ledger::Ledger;
+use weir_tests::ledger::{Ledger, Place};
 use weir_tests::weir::{Weir, WeirOptions};
 
 const KILLS: u32 = 60;
@@ -217,11 +217,8 @@ fn sequence_of(payload: Option<&[u8]>) -> Result<u64, AnyError> {
     Ok(u64::from_be_bytes(*head))
 }
 
-/// A partition and an offset, and the sequence number of the record that lies there.
-type Placed = ((i32, i64), u64);
-
 /// Everything that is in the topic, up to the ends that the broker tells.
-fn read_everything(bootstrap: &str) -> Result<Vec<Placed>, AnyError> {
+fn read_everything(bootstrap: &str) -> Result<Vec<(Place, u64)>, AnyError> {
     let consumer = consumer(bootstrap)?;
     let mut left = HashMap::new();
     for partition in 0..PARTITIONS {
