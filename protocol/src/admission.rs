@@ -117,15 +117,16 @@ pub enum Refusal {
     TooCostly,
 }
 
-/// Walks the body of a request: `Ok` means that the codec crate may decode it.
-pub fn admit(key: ApiKey, version: i16, body: &[u8]) -> Result<(), AdmissionError> {
+/// Walks the body of a request: `Ok` means that the codec crate may decode it, and tells how many bytes it will take. What
+/// comes after them is nobody's, as in Kafka.
+pub fn admit(key: ApiKey, version: i16, body: &[u8]) -> Result<usize, AdmissionError> {
     known(key, version)?;
     walk::body(requests::shape_of(key), version, body, Budget { elements: MAX_ARRAY_ELEMENTS, tags: MAX_TAGGED_FIELDS })
 }
 
 /// Walks the body of a response: `Ok` means that the codec crate may decode it. Counts are bound by the bytes alone, for
 /// a cluster's metadata may well have a million elements.
-pub fn admit_response(key: ApiKey, version: i16, body: &[u8]) -> Result<(), AdmissionError> {
+pub fn admit_response(key: ApiKey, version: i16, body: &[u8]) -> Result<usize, AdmissionError> {
     known(key, version)?;
     walk::body(responses::shape_of(key), version, body, Budget { elements: usize::MAX, tags: usize::MAX })
 }

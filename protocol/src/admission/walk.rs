@@ -30,9 +30,9 @@ pub(super) struct Budget {
     pub(super) tags: usize,
 }
 
-/// Walks a body. What comes after it is nobody's, as in Kafka: librdkafka's Metadata request for all topics carries three
+/// Walks a body and tells how long it is. What comes after it is nobody's, as in Kafka: librdkafka's Metadata request for all topics carries three
 /// bytes too many.
-pub(super) fn body(shape: &Shape, version: i16, bytes: &[u8], budget: Budget) -> Result<(), AdmissionError> {
+pub(super) fn body(shape: &Shape, version: i16, bytes: &[u8], budget: Budget) -> Result<usize, AdmissionError> {
     let mut walk = Walk {
         reader: Reader::new(bytes),
         version,
@@ -41,7 +41,8 @@ pub(super) fn body(shape: &Shape, version: i16, bytes: &[u8], budget: Budget) ->
         tags_left: budget.tags,
         decoded_bytes_left: decoded_bytes_limit(bytes.len()),
     };
-    walk.fields(shape.fields)
+    walk.fields(shape.fields)?;
+    Ok(bytes.len() - walk.reader.left())
 }
 
 struct Walk<'a> {

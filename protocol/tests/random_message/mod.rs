@@ -41,7 +41,7 @@ impl Side {
         }
     }
 
-    pub(crate) fn admit(self, key: ApiKey, version: i16, body: &[u8]) -> Result<(), AdmissionError> {
+    pub(crate) fn admit(self, key: ApiKey, version: i16, body: &[u8]) -> Result<usize, AdmissionError> {
         match self {
             Side::Request => admission::admit(key, version, body),
             Side::Response => admission::admit_response(key, version, body),
