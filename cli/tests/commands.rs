@@ -238,3 +238,9 @@ fn a_reader_that_leaves_ends_the_command_quietly() {
     let said: Said = consume.wait_with_output().expect("weir ends").into();
     assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
 }
+
+#[test]
+fn cargo_run_finds_the_binary_that_the_readme_means() {
+    let manifest = include_str!("../../Cargo.toml");
+    assert!(manifest.contains("\ndefault-members = [\"cli\"]\n"), "`cargo run -- serve` would ask which binary");
+}
