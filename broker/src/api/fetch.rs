@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::fetch_response::{self, RecordsLength};
-use weir_protocol::ids::{LeaderEpoch, Offset, PartitionIndex, TopicId};
+use weir_protocol::ids::{LeaderEpoch, Offset, PartitionIndex};
 use weir_protocol::messages::fetch_response::{
     AbortedTransaction, FetchableTopicResponse, LeaderIdAndEpoch, PartitionData,
 };
@@ -88,7 +88,7 @@ fn session_request(call: &Call, request: FetchRequest, uses_topic_ids: bool) -> 
     let image = call.image();
     let mut partitions = Vec::new();
     for topic in request.topics {
-        let name = name_of(&image, &topic.topic, topic.topic_id, uses_topic_ids);
+        let name = name_of(&image, &topic.topic, uses_topic_ids);
         partitions.extend(topic.partitions.into_iter().map(|wanted| FetchPartition {
             topic: name.clone(),
             topic_id: topic.topic_id,
@@ -102,7 +102,7 @@ fn session_request(call: &Call, request: FetchRequest, uses_topic_ids: bool) -> 
     }
     let mut forgotten = Vec::new();
     for topic in request.forgotten_topics_data {
-        let name = name_of(&image, &topic.topic, topic.topic_id, uses_topic_ids);
+        let name = name_of(&image, &topic.topic, uses_topic_ids);
         forgotten.extend(topic.partitions.iter().map(|&index| (name.clone(), topic.topic_id, PartitionIndex(index))));
     }
     let (session_id, epoch) = (request.session_id, request.session_epoch);
@@ -111,7 +111,7 @@ fn session_request(call: &Call, request: FetchRequest, uses_topic_ids: bool) -> 
 
 /// The name to keep in the session: shared with the metadata where the topic is known. Where ids identify topics the
 /// name is left out, so that a session's keys do not depend on whether the id is known yet.
-fn name_of(image: &weir_controller::image::MetadataImage, name: &str, _id: TopicId, by_id: bool) -> Arc<str> {
+fn name_of(image: &weir_controller::image::MetadataImage, name: &str, by_id: bool) -> Arc<str> {
     match image.topic_by_name(name) {
         _ if by_id => Arc::from(""),
         Some(topic) => topic.name.clone(),
@@ -147,11 +147,6 @@ fn take_look(call: &Call, plan: &FetchPlan, terms: &Terms) -> Look {
         look.found.push(found);
     }
     look
-}
-
-/// The records as the network takes them.
-fn file_slice(slice: weir_storage::log::FileSlice) -> FileSlice {
-    FileSlice { file: slice.file, position: slice.position, length: slice.length }
 }
 
 fn failed(code: ErrorCode) -> ReadFailure {
@@ -259,7 +254,7 @@ fn partition_data(
                 .with_last_stable_offset(read.last_stable_offset.get())
                 .with_log_start_offset(read.log_start_offset.get())
                 .with_aborted_transactions(aborted);
-            (data, read.slice.map(file_slice))
+            (data, read.slice.map(FileSlice::from))
         }
         Err(failure) => {
             let data = data
