@@ -108,3 +108,21 @@ fn a_group_that_expects_a_member_does_not_go() {
     bench.advance(INITIAL_DELAY_MS);
     assert_eq!(bench.joined(ticket).expect("joined").generation_id, 1);
 }
+
+#[test]
+fn an_offset_that_is_committed_while_the_check_comes_up_is_kept() {
+    let mut bench = Bench::with(GroupConfig { offsets_retention_ms: 1, ..GroupConfig::default() });
+    bench.commit_simple("g", "topic", 0, 1);
+    // The next operation finds the check due, as it does when it comes before the timers' task.
+    bench.now.monotonic_ms += CHECK_MS;
+    bench.now.wall_ms += CHECK_MS;
+    let request = commit_request("g", "topic", 0, 2);
+    bench.run(|shard, now, effects| {
+        shard.commit_offsets(now, 9, &request, effects);
+        shard.on_timeout(now, effects);
+    });
+    let committed = bench.durable().offsets().get("g", "topic", 0).map(|offset| offset.value.offset);
+    assert_eq!(committed, Some(2));
+    bench.advance(CHECK_MS);
+    assert_eq!(bench.state("g"), "Dead");
+}

@@ -30,7 +30,15 @@ enum RetentionFrom {
     Commit,
 }
 
+/// How long a check waits that came up among other records.
+const PUT_OFF_MS: i64 = 100;
+
 impl GroupCoordinatorShard {
+    /// Lets the check come up again soon.
+    pub(super) fn put_off_offset_expiry(&mut self, now: Now) {
+        self.soft.timers.schedule(Timer::OffsetExpiry, now.monotonic_ms + PUT_OFF_MS);
+    }
+
     /// The periodic check; it sets its own timer again.
     pub(super) fn on_offset_expiry(&mut self, now: Now, effects: &mut Effects) {
         let due_ms = now.monotonic_ms + self.config.offsets_retention_check_interval_ms;

@@ -24,6 +24,9 @@ impl GroupCoordinatorShard {
                 Timer::Sync(group_id) => {
                     self.with_group(now, &group_id, effects, on_sync_timeout);
                 }
+                // It looks at what is replayed, and records of this turn are not yet: an offset that was committed a moment
+                // ago would be taken for the expired one before it.
+                Timer::OffsetExpiry if !effects.records.is_empty() => self.put_off_offset_expiry(now),
                 Timer::OffsetExpiry => self.on_offset_expiry(now, effects),
             }
         }
