@@ -68,6 +68,13 @@ impl OffsetsLog for GroupLog {
         Ok(appended.info.first_offset)
     }
 
+    fn max_batch_bytes(&self, partition: PartitionIndex) -> usize {
+        self.partition(partition).map_or(0, |partition| {
+            let config = partition.topic().config.load();
+            config.log.max_message_bytes.min(config.log.segment_bytes) as usize
+        })
+    }
+
     fn is_replicated(&self, partition: PartitionIndex, end: Offset) -> bool {
         let partition = self.partition(partition);
         partition.is_ok_and(|partition| partition.opened_log().is_some_and(|log| log.high_watermark() >= end))

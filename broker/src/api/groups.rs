@@ -19,7 +19,7 @@ pub(super) fn join_group(call: Call, request: JoinGroupRequest) -> Dispatch {
 }
 
 pub(super) fn sync_group(call: Call, request: SyncGroupRequest) -> Dispatch {
-    let reply = call.broker.groups.sync_group(request);
+    let reply = with_context(&call, |context| call.broker.groups.sync_group(context, request));
     send(call, reply)
 }
 

@@ -24,8 +24,6 @@ pub struct GroupConfig {
     pub offsets_retention_check_interval_ms: i64,
     /// `offsets.commit.timeout.ms`: how long an answer waits for its records to be replicated.
     pub offset_commit_timeout_ms: u64,
-    /// A batch of records is closed before it grows past this (`max.message.bytes` of `__consumer_offsets`).
-    pub max_batch_bytes: usize,
 }
 
 impl Default for GroupConfig {
@@ -41,7 +39,6 @@ impl Default for GroupConfig {
             offsets_retention_ms: 10_080 * 60_000,
             offsets_retention_check_interval_ms: 600_000,
             offset_commit_timeout_ms: 5_000,
-            max_batch_bytes: 1_048_588,
         }
     }
 }

@@ -116,6 +116,8 @@ pub(crate) struct Bench {
     pub(crate) now: Now,
     /// Every record so far; the offset is the index.
     pub(crate) log: Vec<CoordinatorRecord>,
+    /// The largest batch that the log takes.
+    pub(crate) max_batch_bytes: usize,
     next_ticket: u64,
     next_random: u128,
     answers: BTreeMap<Ticket, Answer>,
@@ -137,6 +139,7 @@ impl Bench {
             config,
             now,
             log: Vec::new(),
+            max_batch_bytes: usize::MAX,
             next_ticket: 0,
             next_random: 0,
             answers: BTreeMap::new(),
@@ -146,7 +149,7 @@ impl Bench {
 
     /// Runs one operation, appends and replays its records and takes its answers.
     pub(crate) fn run<R>(&mut self, operation: impl FnOnce(&mut GroupCoordinatorShard, Now, &mut Effects) -> R) -> R {
-        let mut effects = Effects::default();
+        let mut effects = Effects::for_log(self.max_batch_bytes);
         let result = operation(&mut self.shard, self.now, &mut effects);
         self.perform(effects);
         result

@@ -330,3 +330,14 @@ fn version_0_has_one_timeout_for_both() {
     bench.advance(1);
     assert_eq!(bench.joined(leader).expect("joined").members.len(), 1);
 }
+
+#[test]
+fn a_group_that_the_log_cannot_take_does_not_come_to_be() {
+    let mut bench = Bench::new();
+    bench.max_batch_bytes = 200;
+    let name = "g".repeat(200);
+    assert_eq!(bench.join_error(join(&name, "").at_version(3)), ErrorCode::UnknownServerError);
+    assert_eq!(bench.join_error(join(&name, "")), ErrorCode::UnknownServerError);
+    assert_eq!((bench.state(&name).as_str(), bench.log.len()), ("Dead", 0));
+    assert_eq!(bench.join_error(join("g", "")), ErrorCode::MemberIdRequired);
+}

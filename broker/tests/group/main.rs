@@ -5,6 +5,7 @@ mod commit_offsets;
 mod delete;
 mod describe_and_list;
 mod expiry;
+mod fake_broker;
 mod fetch_offsets;
 mod harness;
 mod heartbeat;

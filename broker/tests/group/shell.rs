@@ -1,201 +1,26 @@
 //! The shell: loading and unloading, answers held back until they are safe, failed appends, timers, wire versions.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use weir_broker::group::{
-    Clock, CoordinatorRecord, GroupConfig, GroupCoordinator, LoadError, Now, OffsetCommitKey, OffsetCommitValue,
-    OffsetsLog, ReplicatedCallback, Reply, RequestContext, SystemClock,
+    CoordinatorRecord, GroupConfig, GroupCoordinator, LoadError, OffsetCommitKey, OffsetCommitValue, OffsetsLog,
+    RequestContext, SystemClock,
 };
 use weir_protocol::compression::Codec;
 use weir_protocol::error_code::ErrorCode;
-use weir_protocol::ids::{LeaderEpoch, Offset, PartitionIndex};
+use weir_protocol::ids::{LeaderEpoch, PartitionIndex};
 use weir_protocol::messages::leave_group_request::MemberIdentity;
-use weir_protocol::messages::offset_fetch_request::{
-    OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
-};
+use weir_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use weir_protocol::messages::{
-    DeleteGroupsRequest, DescribeGroupsRequest, HeartbeatRequest, JoinGroupResponse, LeaveGroupRequest,
-    ListGroupsRequest, OffsetFetchRequest, TopicName,
+    DeleteGroupsRequest, DescribeGroupsRequest, HeartbeatRequest, LeaveGroupRequest, ListGroupsRequest,
+    OffsetFetchRequest, TopicName,
 };
-use weir_protocol::records::{BatchBuilder, EndTransactionMarker, batch, patch};
+use weir_protocol::records::{BatchBuilder, EndTransactionMarker, patch};
 
+use crate::fake_broker::*;
 use crate::harness::*;
-
-const EPOCH: LeaderEpoch = LeaderEpoch(3);
-
-/// `__consumer_offsets` in memory; replication and failure are up to the test.
-#[derive(Default)]
-struct FakeLog {
-    state: Mutex<FakeState>,
-}
-
-#[derive(Default)]
-struct FakeState {
-    partitions: BTreeMap<i32, Vec<Bytes>>,
-    /// Set: nothing counts as replicated until the test says so.
-    held: bool,
-    callbacks: Vec<ReplicatedCallback>,
-    refusal: Option<ErrorCode>,
-    reloads: Vec<(PartitionIndex, LeaderEpoch)>,
-}
-
-impl FakeState {
-    fn end(&self, partition: PartitionIndex) -> i64 {
-        let last = self.partitions.get(&partition.0).and_then(|batches| batches.last());
-        last.map_or(0, |bytes| batch::BatchHeader::parse(bytes).expect("a batch").next_offset())
-    }
-}
-
-impl FakeLog {
-    fn hold(&self) {
-        self.state.lock().expect("unpoisoned").held = true;
-    }
-
-    fn refuse(&self, refusal: Option<ErrorCode>) {
-        self.state.lock().expect("unpoisoned").refusal = refusal;
-    }
-
-    fn finish(&self, outcome: Result<(), ErrorCode>) {
-        let mut state = self.state.lock().expect("unpoisoned");
-        state.held = false;
-        let callbacks = std::mem::take(&mut state.callbacks);
-        drop(state);
-        callbacks.into_iter().for_each(|callback| callback(outcome));
-    }
-
-    fn reloads(&self) -> Vec<(PartitionIndex, LeaderEpoch)> {
-        self.state.lock().expect("unpoisoned").reloads.clone()
-    }
-
-    fn batches(&self, partition: PartitionIndex) -> Vec<Bytes> {
-        self.state.lock().expect("unpoisoned").partitions.get(&partition.0).cloned().unwrap_or_default()
-    }
-}
-
-impl OffsetsLog for FakeLog {
-    fn append(&self, partition: PartitionIndex, epoch: LeaderEpoch, mut bytes: BytesMut) -> Result<Offset, ErrorCode> {
-        let mut state = self.state.lock().expect("unpoisoned");
-        if let Some(refusal) = state.refusal {
-            return Err(refusal);
-        }
-        let end = state.end(partition);
-        patch::set_base_offset(&mut bytes, end);
-        patch::set_partition_leader_epoch(&mut bytes, epoch.0);
-        batch::verify_crc(&bytes).expect("a sound batch");
-        state.partitions.entry(partition.0).or_default().push(bytes.freeze());
-        Ok(Offset(end))
-    }
-
-    fn is_replicated(&self, _partition: PartitionIndex, _end: Offset) -> bool {
-        !self.state.lock().expect("unpoisoned").held
-    }
-
-    fn on_replicated(&self, _: PartitionIndex, _: LeaderEpoch, _: Offset, callback: ReplicatedCallback) {
-        let mut state = self.state.lock().expect("unpoisoned");
-        if state.held {
-            state.callbacks.push(callback);
-        } else {
-            drop(state);
-            callback(Ok(()));
-        }
-    }
-
-    fn request_load(&self, partition: PartitionIndex, leader_epoch: LeaderEpoch) {
-        self.state.lock().expect("unpoisoned").reloads.push((partition, leader_epoch));
-    }
-}
-
-#[derive(Clone, Default)]
-struct TestClock(Arc<AtomicI64>);
-
-impl Clock for TestClock {
-    fn now(&self) -> Now {
-        let monotonic_ms = self.0.load(Ordering::SeqCst);
-        Now { monotonic_ms, wall_ms: 1_700_000_000_000 + monotonic_ms }
-    }
-}
-
-struct Broker {
-    coordinator: GroupCoordinator,
-    log: Arc<FakeLog>,
-}
-
-impl Broker {
-    /// Leads every partition; groups form at once.
-    fn leading() -> Self {
-        let broker = Broker::started(GroupConfig { initial_rebalance_delay_ms: 0, ..GroupConfig::default() });
-        broker.load_all(EPOCH);
-        broker
-    }
-
-    fn started(config: GroupConfig) -> Self {
-        let log = Arc::new(FakeLog::default());
-        let coordinator = GroupCoordinator::new(config, Arc::clone(&log) as Arc<dyn OffsetsLog>, TestClock::default());
-        Broker { coordinator, log }
-    }
-
-    fn load_all(&self, epoch: LeaderEpoch) {
-        for partition in (0..50).map(PartitionIndex) {
-            self.load(partition, epoch).expect("loads");
-        }
-    }
-
-    fn load(
-        &self,
-        partition: PartitionIndex,
-        epoch: LeaderEpoch,
-    ) -> Result<weir_broker::group::LoadSummary, LoadError<Infallible>> {
-        self.coordinator.load(partition, epoch, self.log.batches(partition).into_iter().map(Ok))
-    }
-
-    fn join(&self, join: Join) -> Reply<JoinGroupResponse> {
-        let version = join.version;
-        self.coordinator.join_group(&context(version), join.request)
-    }
-
-    fn commit(&self, group: &str, offset: i64) -> Reply<weir_protocol::messages::OffsetCommitResponse> {
-        self.coordinator.offset_commit(&context(9), &commit_request(group, "topic", 0, offset))
-    }
-
-    fn fetch(&self, group: &str) -> Reply<weir_protocol::messages::OffsetFetchResponse> {
-        let topic =
-            OffsetFetchRequestTopics::default().with_name(TopicName(text("topic"))).with_partition_indexes(vec![0]);
-        let group = OffsetFetchRequestGroup::default().with_group_id(group_id(group)).with_topics(Some(vec![topic]));
-        self.coordinator.offset_fetch(&context(9), OffsetFetchRequest::default().with_groups(vec![group]))
-    }
-
-    fn fetched(&self, group: &str) -> i64 {
-        ready(self.fetch(group)).groups[0].topics[0].partitions[0].committed_offset
-    }
-
-    fn heartbeat(&self, group: &str) -> ErrorCode {
-        let request = HeartbeatRequest::default().with_group_id(group_id(group)).with_member_id(text("m"));
-        code(self.coordinator.heartbeat(&request).error_code)
-    }
-}
-
-fn context(api_version: i16) -> RequestContext<'static> {
-    RequestContext { client_id: "client", client_host: "/127.0.0.1", api_version }
-}
-
-fn ready<T: std::fmt::Debug>(reply: Reply<T>) -> T {
-    match reply {
-        Reply::Ready(answer) => answer,
-        Reply::Later(_) => panic!("the answer waits"),
-    }
-}
-
-fn is_later<T>(reply: &Reply<T>) -> bool {
-    matches!(reply, Reply::Later(_))
-}
-
-fn commit_code(response: &weir_protocol::messages::OffsetCommitResponse) -> ErrorCode {
-    code(response.topics[0].partitions[0].error_code)
-}
 
 #[test]
 fn a_partition_that_is_not_led_here_has_another_coordinator() {
@@ -204,7 +29,7 @@ fn a_partition_that_is_not_led_here_has_another_coordinator() {
     assert_eq!(commit_code(&ready(broker.commit("g", 1))), ErrorCode::NotCoordinator);
     assert_eq!(code(ready(broker.fetch("g")).groups[0].error_code), ErrorCode::NotCoordinator);
     assert_eq!(broker.heartbeat("g"), ErrorCode::NotCoordinator);
-    assert_eq!(ready(broker.coordinator.sync_group(sync("g", "m", 1))).error_code, ErrorCode::NotCoordinator.code());
+    assert_eq!(ready(broker.sync(sync("g", "m", 1))).error_code, ErrorCode::NotCoordinator.code());
     let described = broker
         .coordinator
         .describe_groups(&context(6), &DescribeGroupsRequest::default().with_groups(vec![group_id("g")]));
@@ -234,8 +59,13 @@ fn requests_that_cannot_be_meant_are_refused() {
     assert_eq!(refusal(join("g", "").with_timeouts(5_999, 60_000)), ErrorCode::InvalidSessionTimeout);
     assert_eq!(refusal(join("g", "").with_timeouts(1_800_001, 60_000)), ErrorCode::InvalidSessionTimeout);
     assert_eq!(refusal(join("g", "").with_instance(&"x".repeat(20_000))), ErrorCode::InvalidRequest);
+    let request = join("g", "").request;
+    let long_client_id = "c".repeat(20_000);
+    let from_far = RequestContext { client_id: &long_client_id, ..context(3) };
+    let refused = ready(broker.coordinator.join_group(&from_far, request));
+    assert_eq!(code(refused.error_code), ErrorCode::InvalidRequest, "no record could hold the member's id");
     assert_eq!(broker.heartbeat(""), ErrorCode::InvalidGroupId);
-    assert_eq!(code(ready(broker.coordinator.sync_group(sync("", "m", 1))).error_code), ErrorCode::InvalidGroupId);
+    assert_eq!(code(ready(broker.sync(sync("", "m", 1))).error_code), ErrorCode::InvalidGroupId);
     // Offsets alone may be kept without a name, as old clients do.
     assert_eq!(commit_code(&ready(broker.commit("", 1))), ErrorCode::None);
     assert_eq!(commit_code(&ready(broker.commit(&"g".repeat(40_000), 1))), ErrorCode::InvalidGroupId);
@@ -278,6 +108,40 @@ async fn an_answer_does_not_wait_for_replication_forever() {
     broker.load_all(EPOCH);
     broker.log.hold();
     assert_eq!(commit_code(&broker.commit("g", 42).await), ErrorCode::CoordinatorNotAvailable);
+    // Older consumers do not know that code from an OffsetFetch.
+    assert_eq!(code(broker.fetch("g").await.groups[0].error_code), ErrorCode::NotCoordinator);
+}
+
+#[test]
+fn from_version_5_a_sync_without_its_protocol_is_inconsistent() {
+    let broker = Broker::leading();
+    let member = ready(broker.join(join("g", "").at_version(3))).member_id;
+    let synced =
+        |version: i16, request| code(ready(broker.coordinator.sync_group(&context(version), request)).error_code);
+    let request = || sync("g", &member, 1).assigning(&[&member]);
+    assert_eq!(synced(5, request().with_protocol_type(None)), ErrorCode::InconsistentGroupProtocol);
+    assert_eq!(synced(5, request().with_protocol_name(None)), ErrorCode::InconsistentGroupProtocol);
+    assert_eq!(synced(4, request().with_protocol_type(None).with_protocol_name(None)), ErrorCode::None);
+}
+
+#[test]
+fn while_a_partition_is_taken_over_no_member_is_unknown() {
+    let broker = Broker::leading();
+    let partition = broker.coordinator.partition_of("g");
+    let member = ready(broker.join(join("g", "").at_version(3))).member_id;
+    assert_eq!(ready(broker.sync(sync("g", &member, 1).assigning(&[&member]))).error_code, 0);
+    let request = HeartbeatRequest::default().with_group_id(group_id("g")).with_member_id(member).with_generation_id(1);
+    let answers = Arc::new(Mutex::new(Vec::new()));
+    *broker.clock.tick.lock().expect("unpoisoned") = Some(Box::new({
+        let (coordinator, answers) = (Arc::downgrade(&broker.coordinator), Arc::clone(&answers));
+        move || {
+            let coordinator = coordinator.upgrade().expect("the test holds it");
+            answers.lock().expect("unpoisoned").push(coordinator.heartbeat(&request).error_code);
+        }
+    }));
+    broker.load(partition, LeaderEpoch(EPOCH.0 + 1)).expect("loads");
+    let answers = answers.lock().expect("unpoisoned");
+    assert!(!answers.is_empty() && answers.iter().all(|code| *code == 0), "{answers:?}");
 }
 
 #[tokio::test]
@@ -289,13 +153,35 @@ async fn a_failed_append_loads_the_partition_again() {
     let parked = broker.join(join("g", "").at_version(3));
     assert!(is_later(&parked));
     broker.log.refuse(Some(ErrorCode::NotEnoughReplicas));
-    assert_eq!(commit_code(&ready(broker.commit(&same_partition(&broker), 7))), ErrorCode::CoordinatorNotAvailable);
+    let refused = ready(broker.join(join(&same_partition(&broker), "").at_version(3)));
+    assert_eq!(code(refused.error_code), ErrorCode::CoordinatorNotAvailable);
     assert_eq!(broker.log.reloads(), [(partition, EPOCH)]);
     assert_eq!(code(parked.await.error_code), ErrorCode::NotCoordinator);
     assert_eq!(commit_code(&ready(broker.commit("g", 1))), ErrorCode::CoordinatorLoadInProgress);
     broker.log.refuse(None);
     broker.load(partition, EPOCH).expect("loads");
     assert_eq!(broker.fetched("g"), 42);
+}
+
+#[tokio::test]
+async fn offsets_that_the_log_does_not_take_disturb_nobody_else() {
+    let broker = Broker::started(GroupConfig::default());
+    broker.load_all(EPOCH);
+    ready(broker.commit(&same_partition(&broker), 42));
+    let parked = broker.join(join("g", "").at_version(3));
+    let tombstones = DeleteGroupsRequest::default().with_groups_names(vec![group_id(&same_partition(&broker))]);
+
+    broker.log.refuse(Some(ErrorCode::KafkaStorageError));
+    assert_eq!(commit_code(&ready(broker.commit(&same_partition(&broker), 7))), ErrorCode::NotCoordinator);
+    assert_eq!(ready(broker.coordinator.delete_groups(&tombstones)).results[0].error_code, 16);
+    broker.log.refuse(None);
+    broker.log.state.lock().expect("unpoisoned").max_batch_bytes = Some(100);
+    assert_eq!(commit_code(&ready(broker.commit(&same_partition(&broker), 7))), ErrorCode::UnknownServerError);
+
+    assert_eq!(broker.log.reloads(), []);
+    assert_eq!(broker.fetched(&same_partition(&broker)), 42);
+    broker.coordinator.shutdown();
+    assert_eq!(code(parked.await.error_code), ErrorCode::NotCoordinator, "it waited until the end");
 }
 
 /// Another group of the same partition as `g`.
@@ -442,7 +328,7 @@ async fn the_timers_task_completes_a_rebalance() {
         let response = coordinator.join_group(&context(3), join("g", "").at_version(3).request).await;
         assert_eq!((code(response.error_code), response.generation_id), (ErrorCode::None, 1));
         let leader = response.member_id.to_string();
-        let answer = coordinator.sync_group(sync("g", &leader, 1).assigning(&[&leader])).await;
+        let answer = coordinator.sync_group(&context(5), sync("g", &leader, 1).assigning(&[&leader])).await;
         assert_eq!(answer.assignment.as_ref(), leader.as_bytes());
     };
     tokio::select! {
@@ -507,5 +393,9 @@ fn groups_of_many_partitions_are_listed_and_deleted_together() {
     let codes: Vec<ErrorCode> = response.results.iter().map(|result| code(result.error_code)).collect();
     assert!(codes[..20].iter().all(|code| *code == ErrorCode::None));
     assert_eq!(codes[20], ErrorCode::GroupIdNotFound);
+    ready(broker.commit("twice", 1));
+    let twice = DeleteGroupsRequest::default().with_groups_names(vec![group_id("twice"), group_id("twice")]);
+    let response = ready(broker.coordinator.delete_groups(&twice));
+    assert_eq!(response.results.iter().map(|result| result.error_code).collect::<Vec<_>>(), [0]);
     assert_eq!(broker.coordinator.list_groups(&ListGroupsRequest::default()).groups.len(), 0);
 }

@@ -169,3 +169,19 @@ fn a_static_member_is_removed_by_its_instance_id_alone() {
     assert_eq!(bench.heartbeat("g", &ids[0], 1), ErrorCode::UnknownMemberId);
     assert_eq!(bench.heartbeat("g", &ids[1], 1), ErrorCode::RebalanceInProgress);
 }
+
+#[test]
+fn a_successor_that_the_log_cannot_take_leaves_the_place_to_its_predecessor() {
+    let mut bench = Bench::new();
+    let ids = bench.stabilize("g", vec![join("g", "").with_instance("i")], INITIAL_DELAY_MS);
+    let stored = bench.durable().clone();
+    bench.max_batch_bytes = 1_000;
+    let large = "m".repeat(1_000);
+    let response = bench.join_now(join("g", "").with_instance("i").offering(&[("range", &large)]));
+    assert_eq!((code(response.error_code), response.member_id.as_str()), (ErrorCode::UnknownServerError, ""));
+    assert_eq!((bench.durable(), bench.state("g").as_str()), (&stored, "Stable"));
+    assert_eq!(bench.heartbeat("g", &ids[0], 1), ErrorCode::None);
+    // Its session goes on as well.
+    bench.advance(SESSION_MS);
+    assert_eq!(bench.describe("g").members.len(), 0);
+}

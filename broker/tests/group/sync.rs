@@ -117,3 +117,22 @@ fn a_member_that_leaves_while_it_waits_is_answered() {
     assert_eq!(bench.leave("g", &[(&ids[1], None)]), [ErrorCode::None]);
     assert_eq!(code(bench.synced(follower).expect("sent away").error_code), ErrorCode::UnknownMemberId);
 }
+
+#[test]
+fn an_assignment_that_the_log_cannot_take_is_refused_to_all_and_they_join_again() {
+    let mut bench = Bench::new();
+    let ids = joined_group(&mut bench);
+    let waiting = bench.send_sync(sync("g", &ids[1], 1));
+    let records = bench.log.len();
+
+    bench.max_batch_bytes = 1_000;
+    let mut request = sync("g", &ids[0], 1).assigning(&[&ids[0]]);
+    request.assignments[0].assignment = bytes::Bytes::from(vec![0; 1_000]);
+    assert_eq!(code(bench.sync_now(request).error_code), ErrorCode::UnknownServerError);
+    assert_eq!(code(bench.synced(waiting).expect("answered").error_code), ErrorCode::UnknownServerError);
+    assert_eq!((bench.log.len(), bench.state("g").as_str()), (records, "PreparingRebalance"));
+    assert!(bench.describe("g").members.iter().all(|member| member.member_assignment.is_empty()));
+
+    let members = bench.stabilize("g", ids.iter().map(|id| join("g", id)).collect(), 1);
+    assert_eq!(members.len(), 2);
+}

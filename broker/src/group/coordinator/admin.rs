@@ -1,5 +1,6 @@
 //! DescribeGroups, ListGroups and DeleteGroups as the wire has them.
 
+use ahash::AHashSet;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::messages::delete_groups_response::DeletableGroupResult;
 use weir_protocol::messages::describe_groups_response::DescribedGroup;
@@ -42,12 +43,14 @@ impl GroupCoordinator {
         ListGroupsResponse::default().with_groups(listed)
     }
 
-    /// DeleteGroups v0–v2. The caller has removed, and answers for, groups that may not be deleted.
+    /// DeleteGroups v0–v2, one answer for each group named, however often. The caller has removed, and answers for, groups
+    /// that may not be deleted.
     pub fn delete_groups(&self, request: &DeleteGroupsRequest) -> Reply<DeleteGroupsResponse> {
         let respond = |results| DeleteGroupsResponse::default().with_results(results);
         let mut ready = Vec::with_capacity(request.groups_names.len());
         let mut waiting = Vec::new();
-        for group_id in &request.groups_names {
+        let mut named = AHashSet::with_capacity(request.groups_names.len());
+        for group_id in request.groups_names.iter().filter(|group_id| named.insert(*group_id)) {
             match self.delete_group(group_id) {
                 Reply::Ready(result) => ready.push(result),
                 Reply::Later(pending) => waiting.push(pending),

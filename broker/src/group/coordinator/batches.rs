@@ -3,12 +3,12 @@
 use bytes::BytesMut;
 use thiserror::Error;
 use weir_protocol::compression::Codec;
-use weir_protocol::records::{BatchBuilder, BuildError};
+use weir_protocol::records::{BatchBuilder, BuildError, NO_PRODUCER_EPOCH, NO_PRODUCER_ID};
 
-use crate::group::record::CoordinatorRecord;
+use crate::group::record::{CoordinatorRecord, RECORD_OVERHEAD_BYTES};
 
-/// A record's own overhead in a batch, at the most: lengths, deltas, attributes, header count.
-const RECORD_OVERHEAD_BYTES: usize = 40;
+/// What Kafka's coordinators write as the base sequence of their batches, though they are no idempotent producers.
+const BASE_SEQUENCE: i32 = 0;
 
 /// Why records cannot be written.
 #[derive(Debug, Error)]
@@ -17,6 +17,8 @@ pub(super) enum EncodeError {
     Build(#[from] BuildError),
     #[error("a record of unknown type cannot be written")]
     UnknownType,
+    #[error("a record takes a batch of {size_bytes} bytes, and the topic takes {max_batch_bytes} at most")]
+    TooLarge { size_bytes: usize, max_batch_bytes: usize },
 }
 
 /// One batch and the records in it, in order.
@@ -25,35 +27,54 @@ pub(super) struct RecordBatch {
     pub(super) records: Vec<CoordinatorRecord>,
 }
 
-/// Fills batches up to `max_batch_bytes`; a record that is larger alone gets a batch of its own.
+/// Fills batches up to `max_batch_bytes`; a record that takes more alone is refused, and all of them with it.
 pub(super) fn encode(
     records: Vec<CoordinatorRecord>,
     max_batch_bytes: usize,
     timestamp_ms: i64,
 ) -> Result<Vec<RecordBatch>, EncodeError> {
-    let mut batches = Vec::new();
-    let mut builder = BatchBuilder::new(Codec::None);
+    let mut batches = Batches { full: Vec::new(), max_batch_bytes };
+    let mut builder = builder();
     let mut contained = Vec::new();
     for record in records {
         let key = record.encode_key().ok_or(EncodeError::UnknownType)?;
         let value = record.encode_value();
         let size = key.len() + value.as_ref().map_or(0, |value| value.len()) + RECORD_OVERHEAD_BYTES;
         if !builder.is_empty() && builder.uncompressed_size_bytes() + size > max_batch_bytes {
-            let full = std::mem::replace(&mut builder, BatchBuilder::new(Codec::None));
-            batches.push(RecordBatch { bytes: full.build()?, records: std::mem::take(&mut contained) });
+            batches.close(std::mem::replace(&mut builder, self::builder()), std::mem::take(&mut contained))?;
         }
         builder.append(timestamp_ms, Some(&key), value.as_deref(), &[])?;
         contained.push(record);
     }
     if !builder.is_empty() {
-        batches.push(RecordBatch { bytes: builder.build()?, records: contained });
+        batches.close(builder, contained)?;
     }
-    Ok(batches)
+    Ok(batches.full)
+}
+
+fn builder() -> BatchBuilder {
+    BatchBuilder::new(Codec::None).producer(NO_PRODUCER_ID, NO_PRODUCER_EPOCH, BASE_SEQUENCE)
+}
+
+struct Batches {
+    full: Vec<RecordBatch>,
+    max_batch_bytes: usize,
+}
+
+impl Batches {
+    fn close(&mut self, builder: BatchBuilder, records: Vec<CoordinatorRecord>) -> Result<(), EncodeError> {
+        let bytes = builder.build()?;
+        if bytes.len() > self.max_batch_bytes {
+            return Err(EncodeError::TooLarge { size_bytes: bytes.len(), max_batch_bytes: self.max_batch_bytes });
+        }
+        self.full.push(RecordBatch { bytes, records });
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use weir_protocol::records::RecordIter;
+    use weir_protocol::records::{RecordIter, batch};
 
     use super::*;
     use crate::group::ids::GroupId;
@@ -83,9 +104,18 @@ mod tests {
     }
 
     #[test]
-    fn a_record_beyond_the_limit_goes_alone() {
-        let batches = encode(tombstones(2), 1, 7).expect("encodes");
-        assert_eq!(batches.iter().map(|batch| batch.records.len()).collect::<Vec<_>>(), [1, 1]);
+    fn a_record_beyond_the_limit_is_refused_before_anything_is_written() {
+        let size = encode(tombstones(1), 1_000, 7).expect("encodes")[0].bytes.len();
+        assert_eq!(encode(tombstones(2), size, 7).expect("encodes").len(), 2);
+        let refused = encode(tombstones(2), size - 1, 7).err();
+        assert!(matches!(refused, Some(EncodeError::TooLarge { size_bytes, .. }) if size_bytes == size));
+    }
+
+    #[test]
+    fn batches_name_no_producer_and_start_at_sequence_0_as_those_of_kafka() {
+        let batches = encode(tombstones(1), 1_000, 7).expect("encodes");
+        let header = batch::BatchHeader::parse(&batches[0].bytes).expect("a batch");
+        assert_eq!((header.producer_id, header.producer_epoch, header.base_sequence), (-1, -1, 0));
     }
 
     #[test]

@@ -101,6 +101,7 @@ impl GroupCoordinator {
         let mut loader = Loader::new(GroupCoordinatorShard::new(Arc::clone(&self.config)), partition);
         let outcome = chunks.into_iter().try_for_each(|chunk| loader.replay_chunk(chunk.map_err(LoadError::Read)?));
         let slot = self.slot(partition).ok_or(LoadError::Superseded)?;
+        let now = self.clock.now();
         let mut locked = slot.lock();
         if !matches!(&*locked, Slot::Loading { leader_epoch: loading } if loading.0 == leader_epoch.0) {
             return Err(LoadError::Superseded);
@@ -116,9 +117,10 @@ impl GroupCoordinator {
             waiting: AHashMap::new(),
             log_end: Offset(summary.log_end),
         }));
-        drop(locked);
-        // Starts the sessions of loaded members; a group that is too large by now may emit records.
-        let started = self.turn(partition, None, |shard, now, effects| shard.on_loaded(now, effects));
+        // Starts the sessions of loaded members; a group that is too large by now may emit records. The lock is kept: before
+        // that nobody is in any group.
+        let started =
+            self.turn_locked(locked, now, partition, None, |shard, now, effects| shard.on_loaded(now, effects));
         started.map(|_| summary).map_err(|_| LoadError::Superseded)
     }
 

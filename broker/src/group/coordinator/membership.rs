@@ -17,6 +17,9 @@ use crate::group::shard::{JoinContext, join_error, sync_error};
 /// Before this version the protocol's name could not be null.
 const NULLABLE_PROTOCOL_VERSION: i16 = 7;
 
+/// From this version on SyncGroup must say which protocol the member means (KIP-559).
+const PROTOCOL_NAMED_VERSION: i16 = 5;
+
 /// From this version on LeaveGroup names many members.
 const BATCHED_LEAVE_VERSION: i16 = 3;
 
@@ -26,7 +29,7 @@ impl GroupCoordinator {
         let fit = fit_join(context.api_version);
         let timeouts = self.config.min_session_timeout_ms..=self.config.max_session_timeout_ms;
         let member_id = crate::group::ids::detach(&request.member_id);
-        if let Some(code) = check_join(&request, timeouts) {
+        if let Some(code) = check_join(context, &request, timeouts) {
             return Reply::Ready(fit(join_error(member_id, code)));
         }
         let join = JoinContext {
@@ -54,7 +57,11 @@ impl GroupCoordinator {
     }
 
     /// SyncGroup v0–v5.
-    pub fn sync_group(&self, request: SyncGroupRequest) -> Reply<SyncGroupResponse> {
+    pub fn sync_group(&self, context: &RequestContext<'_>, request: SyncGroupRequest) -> Reply<SyncGroupResponse> {
+        let names_protocol = request.protocol_type.is_some() && request.protocol_name.is_some();
+        if context.api_version >= PROTOCOL_NAMED_VERSION && !names_protocol {
+            return Reply::Ready(sync_error(ErrorCode::InconsistentGroupProtocol));
+        }
         if !is_group_id(request.group_id.as_str()) {
             return Reply::Ready(sync_error(ErrorCode::InvalidGroupId));
         }
@@ -122,7 +129,11 @@ impl GroupCoordinator {
     }
 }
 
-fn check_join(request: &JoinGroupRequest, timeouts: std::ops::RangeInclusive<i32>) -> Option<ErrorCode> {
+fn check_join(
+    context: &RequestContext<'_>,
+    request: &JoinGroupRequest,
+    timeouts: std::ops::RangeInclusive<i32>,
+) -> Option<ErrorCode> {
     let is_too_long = |text: &StrBytes| text.len() > i16::MAX as usize;
     if !is_group_id(request.group_id.as_str()) {
         return Some(ErrorCode::InvalidGroupId);
@@ -130,14 +141,16 @@ fn check_join(request: &JoinGroupRequest, timeouts: std::ops::RangeInclusive<i32
     if !timeouts.contains(&request.session_timeout_ms) {
         return Some(ErrorCode::InvalidSessionTimeout);
     }
-    // Every string of a member goes into a record with 16-bit lengths; the instance id is part of the member's id too.
+    // Every string of a member goes into a record with 16-bit lengths; the instance id or else the client id is part of the
+    // member's id too.
     let names = request.protocols.iter().map(|protocol| &protocol.name).chain([&request.protocol_type]);
-    let instance_is_long = request.group_instance_id.as_ref().is_some_and(|id| id.len() > MAX_INSTANCE_ID_BYTES);
-    (instance_is_long || names.into_iter().any(is_too_long)).then_some(ErrorCode::InvalidRequest)
+    let stems = [Some(context.client_id), request.group_instance_id.as_deref()];
+    let stem_is_long = stems.into_iter().flatten().any(|stem| stem.len() > MAX_MEMBER_ID_STEM_BYTES);
+    (stem_is_long || names.into_iter().any(is_too_long)).then_some(ErrorCode::InvalidRequest)
 }
 
-/// Leaves room for the random part of the member id; clients allow 249 characters.
-const MAX_INSTANCE_ID_BYTES: usize = 16 * 1024;
+/// Leaves room for the random part of the member id; clients allow instance ids of 249 characters.
+const MAX_MEMBER_ID_STEM_BYTES: usize = 16 * 1024;
 
 fn fit_join(api_version: i16) -> impl FnOnce(JoinGroupResponse) -> JoinGroupResponse + Send {
     move |mut response| {

@@ -3,7 +3,8 @@
 //!
 //! Each shard sits behind its own short mutex, locked in place by the calling thread; no lock is held across an await or
 //! while answers are given. A failed append retires the shard, and the broker loads it anew from its log: memory never
-//! runs ahead of a log that refused a record. OffsetFetch and every operation that emits records are answered when all
+//! runs ahead of a log that refused a record. Offsets and tombstones, which only replay brings into memory, are refused
+//! without that. OffsetFetch and every operation that emits records are answered when all
 //! that their shard had appended is replicated; Heartbeat, DescribeGroups and ListGroups tell the moment and wait for
 //! nothing.
 
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::PartitionIndex;
@@ -40,7 +41,7 @@ use super::partitioner::partition_for;
 use super::shard::{Effects, GroupCoordinatorShard};
 use offsets_log::client_error;
 use release::{Barrier, Waiter};
-use slot::Slot;
+use slot::{ActiveShard, PersistError, Slot};
 
 /// A group id longer than this fits no record; Kafka's own limit for every string.
 const MAX_GROUP_ID_BYTES: usize = i16::MAX as usize;
@@ -118,25 +119,31 @@ impl GroupCoordinator {
     ) -> Result<Turned<R>, ErrorCode> {
         let slot = self.slot(partition).ok_or(ErrorCode::NotCoordinator)?;
         let now = self.clock.now();
-        let mut locked = slot.lock();
+        self.turn_locked(slot.lock(), now, partition, parked, operation)
+    }
+
+    /// [`GroupCoordinator::turn`] on a slot that the caller has locked.
+    fn turn_locked<R>(
+        &self,
+        mut locked: MutexGuard<'_, Slot>,
+        now: Now,
+        partition: PartitionIndex,
+        parked: Option<(Ticket, Waiter)>,
+        operation: impl FnOnce(&mut GroupCoordinatorShard, Now, &mut Effects) -> R,
+    ) -> Result<Turned<R>, ErrorCode> {
         let shard = locked.active()?;
         if let Some((ticket, waiter)) = parked {
             shard.waiting.insert(ticket, waiter);
         }
-        let mut effects = Effects::default();
+        let max_batch_bytes = self.log.max_batch_bytes(partition);
+        let mut effects = Effects::for_log(max_batch_bytes);
         let value = operation(&mut shard.core, now, &mut effects);
         if shard.core.next_deadline_ms().is_some_and(|due_ms| due_ms <= now.monotonic_ms) {
             shard.core.on_timeout(now, &mut effects);
         }
-        if let Err(code) = shard.persist(&*self.log, &self.config, partition, now, effects.records) {
-            let leader_epoch = shard.leader_epoch;
-            let retired = std::mem::replace(&mut *locked, Slot::Loading { leader_epoch });
-            drop(locked);
-            tracing::warn!(partition = partition.0, error = ?code, "append failed; groups are loaded again");
-            if let Slot::Active(shard) = retired {
-                shard.retire(now, ErrorCode::NotCoordinator);
-            }
-            self.log.request_load(partition, leader_epoch);
+        let persisted = shard.persist(&*self.log, partition, max_batch_bytes, now, effects.records);
+        if let Err(PersistError { code, is_harmless: false }) = persisted {
+            self.reload(locked, now, partition, code);
             return Err(client_error(code));
         }
         self.wake_timers_by(shard.core.next_deadline_ms());
@@ -145,7 +152,26 @@ impl GroupCoordinator {
         drop(locked);
         let barrier = (!self.log.is_replicated(partition, barrier.end)).then_some(barrier);
         release::give_when_replicated(&*self.log, barrier, answers);
-        Ok(Turned { value, barrier })
+        match persisted {
+            Ok(()) => Ok(Turned { value, barrier }),
+            Err(PersistError { code, .. }) => {
+                tracing::warn!(partition = partition.0, error = ?code, "offsets could not be written");
+                Err(client_error(code))
+            }
+        }
+    }
+
+    /// Gives up a shard whose memory and log may differ, and has it loaded again.
+    fn reload(&self, mut locked: MutexGuard<'_, Slot>, now: Now, partition: PartitionIndex, code: ErrorCode) {
+        let Ok(ActiveShard { leader_epoch, .. }) = locked.active() else { return };
+        let leader_epoch = *leader_epoch;
+        let retired = std::mem::replace(&mut *locked, Slot::Loading { leader_epoch });
+        drop(locked);
+        tracing::warn!(partition = partition.0, error = ?code, "append failed; groups are loaded again");
+        if let Slot::Active(shard) = retired {
+            shard.retire(now, ErrorCode::NotCoordinator);
+        }
+        self.log.request_load(partition, leader_epoch);
     }
 
     /// Reads a partition's shard.

@@ -63,7 +63,12 @@ impl GroupCoordinator {
         match self.turn(partition, None, |shard, _, _| shard.fetch_offsets(&request, require_stable)) {
             Err(code) => Reply::Ready(refused(&request, code, api_version)),
             Ok(turned) => {
-                self.release(turned.barrier, turned.value, move |_, code| refused(&request, code, api_version))
+                self.release(turned.barrier, turned.value, move |_, code| {
+                    // Consumers before Kafka 3.9 know what to do about this one only.
+                    let code =
+                        if code == ErrorCode::CoordinatorNotAvailable { ErrorCode::NotCoordinator } else { code };
+                    refused(&request, code, api_version)
+                })
             }
         }
     }

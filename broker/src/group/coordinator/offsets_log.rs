@@ -21,6 +21,9 @@ pub trait OffsetsLog: Send + Sync + 'static {
         batch: BytesMut,
     ) -> Result<Offset, ErrorCode>;
 
+    /// The largest batch that the partition takes, header included; it may change from call to call.
+    fn max_batch_bytes(&self, partition: PartitionIndex) -> usize;
+
     /// Whether everything below `end` is replicated: no failure that replication allows for can undo it.
     fn is_replicated(&self, partition: PartitionIndex, end: Offset) -> bool;
 

@@ -4,11 +4,10 @@ use ahash::AHashMap;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{LeaderEpoch, Offset, PartitionIndex};
 
-use super::batches;
+use super::batches::{self, EncodeError};
 use super::offsets_log::OffsetsLog;
 use super::release::Waiter;
 use crate::group::clock::Now;
-use crate::group::config::GroupConfig;
 use crate::group::ids::Ticket;
 use crate::group::record::CoordinatorRecord;
 use crate::group::shard::{Answer, Effects, GroupCoordinatorShard};
@@ -33,6 +32,14 @@ pub(super) struct ActiveShard {
     pub(super) log_end: Offset,
 }
 
+/// Records that the log did not take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PersistError {
+    pub(super) code: ErrorCode,
+    /// Nothing was appended, and nothing in memory knows of the records: the shard goes on as if they had not been asked for.
+    pub(super) is_harmless: bool,
+}
+
 impl Slot {
     /// The shard, or what a client is told instead.
     pub(super) fn active(&mut self) -> Result<&mut ActiveShard, ErrorCode> {
@@ -45,24 +52,35 @@ impl Slot {
 }
 
 impl ActiveShard {
-    /// Appends records and replays them at the offsets they got. After an error nothing here can be trusted.
+    /// Appends records and replays them at the offsets they got. After an error that is not harmless nothing here can be
+    /// trusted.
     pub(super) fn persist(
         &mut self,
         log: &dyn OffsetsLog,
-        config: &GroupConfig,
         partition: PartitionIndex,
+        max_batch_bytes: usize,
         now: Now,
         records: Vec<CoordinatorRecord>,
-    ) -> Result<(), ErrorCode> {
+    ) -> Result<(), PersistError> {
         if records.is_empty() {
             return Ok(());
         }
-        let batches = batches::encode(records, config.max_batch_bytes, now.wall_ms).map_err(|error| {
+        // Offsets and tombstones are known to memory by replay alone; a generation is in the soft state already.
+        let is_soft =
+            |record: &CoordinatorRecord| matches!(record, CoordinatorRecord::GroupMetadata { value: Some(_), .. });
+        let mut is_harmless = !records.iter().any(is_soft);
+        let batches = batches::encode(records, max_batch_bytes, now.wall_ms).map_err(|error| {
             tracing::error!(partition = partition.0, %error, "group records could not be encoded");
-            ErrorCode::UnknownServerError
+            let code = match error {
+                EncodeError::TooLarge { .. } => ErrorCode::MessageTooLarge,
+                EncodeError::Build(_) | EncodeError::UnknownType => ErrorCode::UnknownServerError,
+            };
+            PersistError { code, is_harmless }
         })?;
         for batch in batches {
-            let mut offset = log.append(partition, self.leader_epoch, batch.bytes)?;
+            let appended = log.append(partition, self.leader_epoch, batch.bytes);
+            let mut offset = appended.map_err(|code| PersistError { code, is_harmless })?;
+            is_harmless = false;
             for record in batch.records {
                 self.core.replay(offset, None, record);
                 offset = Offset(offset.0 + 1);

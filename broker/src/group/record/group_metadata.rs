@@ -58,8 +58,12 @@ const LATEST_VERSION: i16 = 4;
 /// The type that leads a `GroupMetadataKey`.
 pub(super) const KEY_TYPE: i16 = 2;
 
+pub(super) fn key_size_bytes(group: &GroupId) -> usize {
+    2 + 2 + group.len()
+}
+
 pub(super) fn encode_key(group: &GroupId) -> Bytes {
-    let mut out = BytesMut::with_capacity(4 + group.len());
+    let mut out = BytesMut::with_capacity(key_size_bytes(group));
     out.put_i16(KEY_TYPE);
     primitives::put_string(&mut out, group);
     out.freeze()
@@ -70,8 +74,14 @@ pub(super) fn decode_key(reader: &mut Reader) -> Result<GroupId, RecordError> {
 }
 
 impl GroupMetadataValue {
+    pub(super) fn size_bound_bytes(&self) -> usize {
+        let names = [self.protocol_type.as_deref(), self.protocol.as_deref(), self.leader.as_deref()];
+        let names: usize = names.iter().map(|name| 2 + name.map_or(0, str::len)).sum();
+        2 + names + 4 + 8 + 4 + self.members.iter().map(MemberMetadata::size_bytes).sum::<usize>()
+    }
+
     pub(super) fn encode(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(64);
+        let mut out = BytesMut::with_capacity(self.size_bound_bytes());
         out.put_i16(WRITTEN_VERSION);
         primitives::put_string(&mut out, self.protocol_type.as_deref().unwrap_or(""));
         out.put_i32(self.generation);
@@ -109,6 +119,12 @@ impl GroupMetadataValue {
 }
 
 impl MemberMetadata {
+    fn size_bytes(&self) -> usize {
+        let instance_id = self.instance_id.as_deref().map_or(0, str::len);
+        let names = self.member_id.len() + instance_id + self.client_id.len() + self.client_host.len();
+        4 * 2 + names + 4 + 4 + 4 + self.subscription.len() + 4 + self.assignment.len()
+    }
+
     fn encode(&self, out: &mut BytesMut) {
         primitives::put_string(out, &self.member_id);
         primitives::put_nullable_string(out, self.instance_id.as_deref());

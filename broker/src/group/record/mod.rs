@@ -18,6 +18,14 @@ pub(crate) use subscription::subscribed_topics;
 
 use super::ids::GroupId;
 use primitives::Reader;
+use weir_protocol::records::batch::BatchHeader;
+
+/// What a record alone in its batch takes beside key and value, at the most: the batch's header, and the record's own
+/// lengths, deltas, attributes and header count.
+pub(crate) const BATCH_OVERHEAD_BYTES: usize = BatchHeader::LEN + RECORD_OVERHEAD_BYTES;
+
+/// A record's own part of [`BATCH_OVERHEAD_BYTES`].
+pub(crate) const RECORD_OVERHEAD_BYTES: usize = 40;
 
 /// One record of `__consumer_offsets`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -59,6 +67,19 @@ impl CoordinatorRecord {
             CoordinatorRecord::OffsetCommit { value, .. } => value.as_ref().map(OffsetCommitValue::encode),
             CoordinatorRecord::GroupMetadata { value, .. } => value.as_ref().map(GroupMetadataValue::encode),
             CoordinatorRecord::Unknown { .. } => None,
+        }
+    }
+
+    /// What key and value take at the most; not much more than they do.
+    pub(crate) fn size_bound_bytes(&self) -> usize {
+        match self {
+            CoordinatorRecord::OffsetCommit { key, value } => {
+                key.size_bytes() + value.as_ref().map_or(0, OffsetCommitValue::size_bound_bytes)
+            }
+            CoordinatorRecord::GroupMetadata { group, value } => {
+                group_metadata::key_size_bytes(group) + value.as_ref().map_or(0, GroupMetadataValue::size_bound_bytes)
+            }
+            CoordinatorRecord::Unknown { .. } => 0,
         }
     }
 

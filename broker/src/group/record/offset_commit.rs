@@ -56,8 +56,12 @@ impl OffsetCommitKey {
     /// The type older brokers wrote, with the same layout.
     pub const LEGACY_TYPE: i16 = 0;
 
+    pub(super) fn size_bytes(&self) -> usize {
+        2 + 2 + self.group.len() + 2 + self.topic.len() + 4
+    }
+
     pub(super) fn encode(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(2 + 2 + self.group.len() + 2 + self.topic.len() + 4);
+        let mut out = BytesMut::with_capacity(self.size_bytes());
         out.put_i16(Self::TYPE);
         primitives::put_string(&mut out, &self.group);
         primitives::put_string(&mut out, &self.topic);
@@ -76,8 +80,12 @@ impl OffsetCommitKey {
 }
 
 impl OffsetCommitValue {
+    pub(super) fn size_bound_bytes(&self) -> usize {
+        2 + 8 + 4 + 3 + self.metadata.len() + 8 + 19
+    }
+
     pub(super) fn encode(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(2 + 8 + 4 + 3 + self.metadata.len() + 8 + 19);
+        let mut out = BytesMut::with_capacity(self.size_bound_bytes());
         match self.expire_timestamp_ms {
             Some(expire_timestamp_ms) => {
                 out.put_i16(1);

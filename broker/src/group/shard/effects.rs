@@ -4,16 +4,25 @@ use weir_protocol::error_code::ErrorCode;
 use weir_protocol::messages::{JoinGroupResponse, StrBytes, SyncGroupResponse};
 
 use crate::group::ids::Ticket;
-use crate::group::record::CoordinatorRecord;
+use crate::group::record::{BATCH_OVERHEAD_BYTES, CoordinatorRecord};
 
 /// The outcome of operations, in order. The shell appends the records, replays them at the offsets they got, and gives
 /// the answers once the records are replicated; if the append fails it gives none of them and reloads the shard.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Effects {
     /// To append and replay; none needs another beside it to make sense.
     pub records: Vec<CoordinatorRecord>,
     /// Answers to parked requests, the operation's own included.
     pub answers: Vec<Answer>,
+    /// The largest batch that the log takes.
+    max_batch_bytes: usize,
+}
+
+impl Default for Effects {
+    /// No effects yet, for a log that takes anything.
+    fn default() -> Self {
+        Effects::for_log(usize::MAX)
+    }
 }
 
 /// The answer to one JoinGroup or SyncGroup.
@@ -35,6 +44,17 @@ impl Answer {
 }
 
 impl Effects {
+    /// No effects yet, for a log that takes batches up to this size.
+    pub fn for_log(max_batch_bytes: usize) -> Self {
+        Effects { records: Vec::new(), answers: Vec::new(), max_batch_bytes }
+    }
+
+    /// Whether the log takes the record. An operation whose record it does not take must leave the group as it was: what
+    /// is only in memory would be lost with the shard.
+    pub(super) fn fits(&self, record: &CoordinatorRecord) -> bool {
+        record.size_bound_bytes().saturating_add(BATCH_OVERHEAD_BYTES) <= self.max_batch_bytes
+    }
+
     pub(super) fn answer_join(&mut self, ticket: Ticket, response: JoinGroupResponse) {
         self.answers.push(Answer::Join(ticket, response));
     }

@@ -124,6 +124,17 @@ impl GroupCoordinatorShard {
             let response = join_error(request.member_id.clone(), ErrorCode::UnknownMemberId);
             return effects.answer_join(ticket, response);
         }
+        // The log learns of a group with its first member, not only with its first generation.
+        let first_record = || {
+            let current_state_timestamp_ms = Some(now.wall_ms);
+            let value = GroupMetadataValue { current_state_timestamp_ms, ..GroupMetadataValue::default() };
+            CoordinatorRecord::GroupMetadata { group: GroupId::from(group_id), value: Some(value) }
+        };
+        let first_record = is_new_group.then(first_record);
+        if first_record.as_ref().is_some_and(|record| !effects.fits(record)) {
+            let response = join_error(request.member_id.clone(), ErrorCode::UnknownServerError);
+            return effects.answer_join(ticket, response);
+        }
         self.wake_group(group_id);
         let records_before = effects.records.len();
         let join = Join { context, request, offered: offered_protocols(request), ticket };
@@ -136,13 +147,8 @@ impl GroupCoordinatorShard {
             }
             _ => false,
         };
-        if is_new_group && !refused && effects.records.len() == records_before {
-            // The log learns of a group with its first member, not only with its first generation.
-            let value =
-                GroupMetadataValue { current_state_timestamp_ms: Some(now.wall_ms), ..GroupMetadataValue::default() };
-            effects
-                .records
-                .push(CoordinatorRecord::GroupMetadata { group: GroupId::from(group_id), value: Some(value) });
+        if !refused && effects.records.len() == records_before {
+            effects.records.extend(first_record);
         }
     }
 

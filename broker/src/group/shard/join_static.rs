@@ -1,12 +1,14 @@
 //! A static member comes back without its member id (KIP-345): it takes over its predecessor's place under a new id.
 //!
 //! In a stable group whose choice of protocol does not change, that is all: the generation goes on, and the member gets
-//! the assignment it had. Otherwise the group rebalances.
+//! the assignment it had. Otherwise the group rebalances. If the log cannot take the group with its new member, the
+//! predecessor keeps its place.
 
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::messages::JoinGroupResponse;
 
 use super::join::Join;
+use super::lifecycle::UNKNOWN_MEMBER_ID;
 use super::{ClassicGroup, ClassicState, Timer, Turn, join_error, rebalance, sync_error};
 use crate::group::ids::{InstanceId, MemberId};
 
@@ -24,6 +26,7 @@ pub(super) fn replace(
     let Some(instance_id) = join.request.group_instance_id.as_deref().map(InstanceId::from) else { return };
     tracing::info!(group = %group.id(), instance = %instance_id, old = %old_id, new = %new_id, "static member returns");
     let leader_before = group.leader().cloned();
+    let before = group.member(old_id).map(|member| (member.protocols.clone(), member.timeouts));
     let fenced = group.replace_static(&instance_id, old_id, new_id.clone());
     if let Some(ticket) = fenced.join {
         turn.effects.answer_join(ticket, join_error(old_id.to_wire(), ErrorCode::FencedInstanceId));
@@ -36,7 +39,18 @@ pub(super) fn replace(
     rebalance::restart_session(group, turn, &new_id);
 
     if group.state() == ClassicState::Stable && group.select_protocol().as_ref() == group.protocol() {
-        turn.effects.records.push(group.to_record());
+        let record = group.to_record();
+        if !turn.effects.fits(&record) {
+            tracing::warn!(group = %group.id(), "the group's record is larger than the log takes");
+            group.replace_static(&instance_id, &new_id, old_id.clone());
+            if let Some((protocols, timeouts)) = before {
+                group.update_member(old_id, protocols, timeouts);
+            }
+            turn.timers.cancel(&Timer::Session(group.id().clone(), new_id));
+            rebalance::restart_session(group, turn, old_id);
+            return turn.effects.answer_join(join.ticket, join_error(UNKNOWN_MEMBER_ID, ErrorCode::UnknownServerError));
+        }
+        turn.effects.records.push(record);
         let response = same_generation_response(join, group, &new_id, leader_before);
         turn.effects.answer_join(join.ticket, response);
         return;

@@ -93,7 +93,13 @@ pub(super) fn complete_join(group: &mut ClassicGroup, turn: &mut Turn<'_>) {
     group.next_generation(turn.now.wall_ms);
     if group.state() == ClassicState::Empty {
         tracing::info!(group = %group.id(), generation = group.generation(), "group is empty");
-        turn.effects.records.push(group.to_record());
+        let record = group.to_record();
+        if turn.effects.fits(&record) {
+            turn.effects.records.push(record);
+        } else {
+            // The log keeps the last generation. Whoever joins finds its members, who do not answer and are left out.
+            tracing::warn!(group = %group.id(), "the record of the empty group is larger than the log takes");
+        }
         return;
     }
     tracing::info!(

@@ -91,7 +91,14 @@ fn sync(group: &mut ClassicGroup, turn: &mut Turn<'_>, request: &SyncGroupReques
             assignments.get(member_id.as_str()).map(|given| Bytes::copy_from_slice(given)).unwrap_or_default()
         });
         group.transition_to(ClassicState::Stable, turn.now.wall_ms);
-        turn.effects.records.push(group.to_record());
-        rebalance::propagate(group, turn, ErrorCode::None);
+        let record = group.to_record();
+        if turn.effects.fits(&record) {
+            turn.effects.records.push(record);
+            return rebalance::propagate(group, turn, ErrorCode::None);
+        }
+        tracing::warn!(group = %group.id(), "the group's record is larger than the log takes; its members are to join again");
+        group.set_all_assignments(|_| Bytes::new());
+        rebalance::propagate(group, turn, ErrorCode::UnknownServerError);
+        rebalance::prepare_rebalance(group, turn);
     }
 }
