@@ -91,6 +91,16 @@ fn warm(file: &File, mut position: u64, until: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Reads the front of a slice if it is in the page cache (`EAGAIN` if not).
+pub(super) fn read_hot(slice: &FileSlice, buffer: &mut [u8]) -> Result<usize, Errno> {
+    let most = buffer.len().min(slice.length as usize);
+    let buffer = &mut buffer[..most];
+    match preadv2(&slice.file, &mut [IoSliceMut::new(buffer)], slice.position, ReadWriteFlags::NOWAIT) {
+        Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => rustix::io::pread(&slice.file, buffer, slice.position),
+        read => read,
+    }
+}
+
 /// Whether the byte at `position` is in the page cache, or will not come from a disk.
 fn is_hot(file: &File, position: u64) -> io::Result<bool> {
     if PROBES_UNSUPPORTED.load(Ordering::Relaxed) {

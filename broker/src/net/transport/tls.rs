@@ -4,7 +4,7 @@
 //! belongs to; only a record that is not whole stays with the connection. Sending: chunks, or file contents read into the
 //! thread's buffer, are encrypted into another and sent at once; only what the socket did not take stays.
 
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
@@ -23,10 +23,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::super::buffer_pool;
-use super::super::cold_read::Warmth;
+use super::super::cold_read::{Warmth, read_hot};
 use super::super::frame_reader::FrameReader;
 use super::super::outbox::Outbox;
-use super::super::response::{Chunk, FileSlice};
+use super::super::response::Chunk;
 use super::super::scratch::{self, MAX_RECORD_OVERHEAD_BYTES, PLAINTEXT_OUT_BYTES};
 use super::Received;
 
@@ -353,16 +353,6 @@ impl TlsTransport {
                 let _ = send(self.stream.as_fd(), &alert[..length], SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
             }
         }
-    }
-}
-
-/// Reads the front of a slice if it is in the page cache (`EAGAIN` if not).
-fn read_hot(slice: &FileSlice, buffer: &mut [u8]) -> Result<usize, Errno> {
-    let most = buffer.len().min(slice.length as usize);
-    let buffer = &mut buffer[..most];
-    match preadv2(&slice.file, &mut [IoSliceMut::new(buffer)], slice.position, ReadWriteFlags::NOWAIT) {
-        Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => rustix::io::pread(&slice.file, buffer, slice.position),
-        read => read,
     }
 }
 
