@@ -8,6 +8,7 @@ mod child;
 mod latencies;
 mod load;
 mod loops;
+mod memory;
 mod options;
 mod pace;
 mod report;

@@ -6,6 +6,7 @@ use super::Bench;
 use crate::latencies::Percentiles;
 use crate::load::{self, PARTITIONS, VALUE_BYTES, Work};
 use crate::loops::{self, Loop};
+use crate::memory;
 use crate::report::{Sheet, Who};
 use crate::subject::Subject;
 
@@ -32,6 +33,7 @@ pub(super) fn measure(bench: &Bench<'_>, who: Who, sheet: &mut Sheet) -> io::Res
 fn run(subject: &mut Subject, topic: &str, seconds: u64) -> io::Result<load::LoadRun> {
     subject.create_topic(topic, PARTITIONS, &[])?;
     let topic = topic.to_owned();
+    memory::make_ready(seconds * RECORDS_PER_SECOND * VALUE_BYTES as u64);
     load::run(&subject.load(Work::Paced {
         topic,
         partitions: PARTITIONS,
@@ -43,6 +45,7 @@ fn run(subject: &mut Subject, topic: &str, seconds: u64) -> io::Result<load::Loa
 
 fn add_loop(bench: &Bench<'_>, seconds: u64, sheet: &mut Sheet) -> io::Result<()> {
     let this = Loop::Poll { record_bytes: VALUE_BYTES, records_per_second: RECORDS_PER_SECOND, seconds };
+    memory::make_ready(seconds * RECORDS_PER_SECOND * VALUE_BYTES as u64);
     let run = loops::run(this, bench.work_dir)?;
     sheet.add("paced.cpu", Who::Loop, run.cpu_seconds * 100.0 / run.seconds);
     add_latencies(run.acknowledgement, run.end_to_end, Who::Loop, sheet);

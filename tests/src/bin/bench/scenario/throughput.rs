@@ -5,6 +5,7 @@ use std::io;
 use super::Bench;
 use crate::load::{self, LoadRun, PARTITIONS, Work};
 use crate::loops::{self, Loop};
+use crate::memory;
 use crate::report::{Sheet, Who};
 use crate::subject::Subject;
 
@@ -28,6 +29,7 @@ pub(super) fn measure(bench: &Bench<'_>, who: Who, sheet: &mut Sheet) -> io::Res
             let topic = format!("produce-{batch_bytes}-{round}");
             subject.create_topic(&topic, PARTITIONS, &[])?;
             let work = Work::Produce { topic, partitions: PARTITIONS, batch_bytes, bytes };
+            memory::make_ready(bytes);
             add(&load::run(&subject.load(work))?, cpu, rate, who, sheet);
         }
         add_loop(bench, floor, cpu, rate, sheet)?;
@@ -37,6 +39,7 @@ pub(super) fn measure(bench: &Bench<'_>, who: Who, sheet: &mut Sheet) -> io::Res
         add_loop(bench, floor, "consume.cpu", "consume.rate", sheet)?;
         let topic = format!("produce-{}-{round}", BATCHES[0].0);
         let bytes = bytes / load::VALUE_BYTES as u64 * load::VALUE_BYTES as u64;
+        memory::make_ready(0);
         let run = load::run(&subject.load(Work::Consume { topic, partitions: PARTITIONS, bytes }))?;
         add(&run, "consume.cpu", "consume.rate", who, sheet);
     }
@@ -46,6 +49,7 @@ pub(super) fn measure(bench: &Bench<'_>, who: Who, sheet: &mut Sheet) -> io::Res
 }
 
 fn add_loop(bench: &Bench<'_>, floor: Loop, cpu: &str, rate: &str, sheet: &mut Sheet) -> io::Result<()> {
+    memory::make_ready(bench.options.throughput_bytes());
     let run = loops::run(floor, bench.work_dir)?;
     sheet.add(cpu, Who::Loop, run.cpu_seconds * 1e9 / run.bytes as f64);
     sheet.add(rate, Who::Loop, run.bytes as f64 / 1e6 / run.seconds);

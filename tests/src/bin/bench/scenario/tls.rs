@@ -4,6 +4,7 @@ use std::io;
 
 use super::Bench;
 use crate::load::{self, Load, PARTITIONS, Work};
+use crate::memory;
 use crate::report::{Sheet, Who};
 use crate::subject::Subject;
 
@@ -24,6 +25,7 @@ pub(super) fn measure(bench: &Bench<'_>, who: Who, sheet: &mut Sheet) -> io::Res
                 authority: authority.clone(),
             };
             let load = Load { bootstrap: bootstrap.clone(), broker_pid: subject.pid(), work };
+            memory::make_ready(bench.options.throughput_bytes());
             sheet.add(key, who, load::run(&load)?.cpu_seconds_per_gb());
         }
     }
