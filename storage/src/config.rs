@@ -72,6 +72,8 @@ pub struct LogConfig {
     pub timestamp_after_max_ms: i64,
     /// `compression.type`.
     pub compression: CompressionType,
+    /// `compression.gzip.level` or `compression.zstd.level`, whichever is about `compression`; none is the codec's default.
+    pub compression_level: Option<i32>,
 }
 
 const HOUR_MS: i64 = 3_600_000;
@@ -99,6 +101,7 @@ impl Default for LogConfig {
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: HOUR_MS,
             compression: CompressionType::Producer,
+            compression_level: None,
         }
     }
 }

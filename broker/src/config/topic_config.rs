@@ -76,8 +76,18 @@ impl Reader<'_> {
             timestamp_before_max_ms: self.number("message.timestamp.before.max.ms"),
             timestamp_after_max_ms: self.number("message.timestamp.after.max.ms"),
             compression: self.compression(),
+            compression_level: self.compression_level(),
         };
         TopicConfig { log, min_insync_replicas: self.number("min.insync.replicas") }
+    }
+
+    /// LZ4 and snappy have no level to set.
+    fn compression_level(&self) -> Option<i32> {
+        match self.text("compression.type").as_str() {
+            "gzip" => Some(self.number("compression.gzip.level")).filter(|level| *level != -1),
+            "zstd" => Some(self.number("compression.zstd.level")),
+            _ => None,
+        }
     }
 
     fn compression(&self) -> CompressionType {
@@ -119,5 +129,13 @@ mod tests {
     fn a_codec_is_taken_by_its_name() {
         let log = config(&[("compression.type", "zstd")]).log;
         assert_eq!(log.compression, CompressionType::Codec(Codec::Zstd));
+    }
+
+    #[test]
+    fn only_the_level_of_the_topics_codec_counts() {
+        let levels = [("compression.zstd.level", "19"), ("compression.gzip.level", "9")];
+        let level = |codec| config(&[levels[0], levels[1], ("compression.type", codec)]).log.compression_level;
+        assert_eq!([level("zstd"), level("gzip"), level("lz4"), level("producer")], [Some(19), Some(9), None, None]);
+        assert_eq!(config(&[("compression.type", "gzip")]).log.compression_level, None);
     }
 }

@@ -4,8 +4,10 @@ use super::{Codec, CompressionError, read_capped};
 use flate2::{Compression, bufread::MultiGzDecoder, write::GzEncoder};
 use std::io::Write;
 
-pub(super) fn compress(data: &[u8], out: &mut Vec<u8>) -> Result<(), CompressionError> {
-    let mut encoder = GzEncoder::new(out, Compression::default());
+/// `level` is 1 (fast) to 9 (small), or 0 for no compression at all; anything else is the default, 6.
+pub(super) fn compress(data: &[u8], level: Option<i32>, out: &mut Vec<u8>) -> Result<(), CompressionError> {
+    let level = level.and_then(|level| u32::try_from(level).ok()).filter(|level| *level <= 9);
+    let mut encoder = GzEncoder::new(out, level.map_or_else(Compression::default, Compression::new));
     encoder
         .write_all(data)
         .and_then(|()| encoder.finish().map(drop))

@@ -127,15 +127,26 @@ pub fn compress(codec: Codec, data: &[u8]) -> Result<Vec<u8>, CompressionError> 
 
 /// [`compress`], appended to `out`.
 pub fn compress_into(codec: Codec, data: &[u8], out: &mut Vec<u8>) -> Result<(), CompressionError> {
+    compress_at_level(codec, None, data, out)
+}
+
+/// [`compress_into`], at a level of gzip's or zstd's own; none is the codec's default. Snappy has no levels, and LZ4 is
+/// always written at its fast one.
+pub fn compress_at_level(
+    codec: Codec,
+    level: Option<i32>,
+    data: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), CompressionError> {
     match codec {
         Codec::None => {
             out.extend_from_slice(data);
             Ok(())
         }
-        Codec::Gzip => gzip::compress(data, out),
+        Codec::Gzip => gzip::compress(data, level, out),
         Codec::Snappy => snappy::compress(data, out),
         Codec::Lz4 => lz4::compress(data, out),
-        Codec::Zstd => zstd::compress(data, out),
+        Codec::Zstd => zstd::compress(data, level, out),
     }
 }
 
@@ -192,6 +203,22 @@ mod tests {
                 let packed = compress(codec, &data).unwrap();
                 assert_eq!(decompress(codec, &packed, data.len()).unwrap(), data, "{codec}");
             }
+        }
+    }
+
+    #[test]
+    fn a_higher_level_makes_it_smaller_and_every_level_reads_back() {
+        let data: Vec<u8> = (0..60_000u32).flat_map(|i| (i.wrapping_mul(i) >> 9).to_string().into_bytes()).collect();
+        for (codec, low, high) in [(Codec::Gzip, 1, 9), (Codec::Zstd, -5, 19)] {
+            let at = |level| {
+                let mut packed = Vec::new();
+                compress_at_level(codec, level, &data, &mut packed).unwrap();
+                assert_eq!(decompress(codec, &packed, data.len()).unwrap(), data, "{codec} at {level:?}");
+                packed
+            };
+            assert!(at(Some(high)).len() < at(Some(low)).len(), "{codec}");
+            // A thread's context does not remember the level of the call before.
+            assert_eq!(at(None), compress(codec, &data).unwrap(), "{codec}");
         }
     }
 

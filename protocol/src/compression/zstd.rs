@@ -26,15 +26,10 @@ fn failed(code: usize) -> CompressionError {
     CompressionError::corrupt(CODEC, get_error_name(code))
 }
 
-pub(super) fn compress(data: &[u8], out: &mut Vec<u8>) -> Result<(), CompressionError> {
-    let mut context = match COMPRESS.take() {
-        Some(context) => context,
-        None => {
-            let mut context = CCtx::create();
-            context.set_parameter(CParameter::CompressionLevel(LEVEL)).map_err(failed)?;
-            context
-        }
-    };
+/// A level out of zstd's range is taken as the nearest in it.
+pub(super) fn compress(data: &[u8], level: Option<i32>, out: &mut Vec<u8>) -> Result<(), CompressionError> {
+    let mut context = COMPRESS.take().unwrap_or_default();
+    context.set_parameter(CParameter::CompressionLevel(level.unwrap_or(LEVEL))).map_err(failed)?;
     let at = out.len();
     out.resize(at + zstd::zstd_safe::compress_bound(data.len()), 0);
     let written = context.compress2(&mut out[at..], data).map_err(failed)?;
@@ -118,7 +113,7 @@ mod tests {
     #[test]
     fn a_failure_does_not_spoil_the_next_call() {
         let mut packed = Vec::new();
-        compress(b"hello", &mut packed).unwrap();
+        compress(b"hello", None, &mut packed).unwrap();
         for _ in 0..3 {
             assert!(decompress(&packed[..packed.len() - 1], 100).is_err());
             assert_eq!(decompress(&packed, 100).unwrap(), b"hello");

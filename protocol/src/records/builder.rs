@@ -40,6 +40,7 @@ pub enum BuildError {
 #[derive(Clone, Debug)]
 pub struct BatchBuilder {
     codec: Codec,
+    level: Option<i32>,
     flags: i16,
     base_offset: i64,
     partition_leader_epoch: i32,
@@ -68,6 +69,7 @@ impl BatchBuilder {
         buffer.put_bytes(0, BatchHeader::LEN);
         Self {
             codec,
+            level: None,
             flags: 0,
             base_offset: 0,
             partition_leader_epoch: NO_PARTITION_LEADER_EPOCH,
@@ -82,6 +84,12 @@ impl BatchBuilder {
             records_count: 0,
             buffer,
         }
+    }
+
+    /// The codec's level; none is its default.
+    pub fn compression_level(mut self, level: Option<i32>) -> Self {
+        self.level = level;
+        self
     }
 
     /// The offset that the deltas count from.
@@ -265,7 +273,8 @@ impl BatchBuilder {
         let codec = if self.records_count == 0 { Codec::None } else { self.codec };
         let mut batch = std::mem::take(&mut self.buffer);
         if codec != Codec::None {
-            let packed = compression::compress(codec, &batch[BatchHeader::LEN..])?;
+            let mut packed = Vec::new();
+            compression::compress_at_level(codec, self.level, &batch[BatchHeader::LEN..], &mut packed)?;
             batch.truncate(BatchHeader::LEN);
             batch.extend_from_slice(&packed);
         }

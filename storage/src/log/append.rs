@@ -14,7 +14,7 @@ use weir_protocol::records::batch::{BatchHeader, batches};
 use weir_protocol::records::{EndTransactionMarker, NO_TIMESTAMP, RecordSkim, TimestampType, batch, patch};
 
 use super::state::State;
-use super::validate::{MAX_DECOMPRESSED_BYTES, Summary, validate};
+use super::validate::{MAX_DECOMPRESSED_BYTES, Summary, check_sizes, validate};
 use super::{AppendError, AppendInfo, AppendOrigin, Log, recompress};
 use crate::config::{CompressionType, LogConfig};
 use crate::producer_state::{BatchMetadata, EndTransaction, PendingProducers, ProducerBatch, Validation};
@@ -43,7 +43,8 @@ impl Log {
         let summary = validate(records, &config, origin, now_ms)?;
         match config.compression {
             CompressionType::Codec(codec) if summary.other_codec => {
-                let mut rewritten = recompress::recompress(records, codec)?;
+                let mut rewritten = recompress::recompress(records, codec, config.compression_level)?;
+                check_sizes(&rewritten, &config, origin)?;
                 self.append_judged(&mut rewritten, summary, leader_epoch, origin, &config, now_ms)
             }
             _ => self.append_judged(records, summary, leader_epoch, origin, &config, now_ms),

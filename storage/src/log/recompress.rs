@@ -10,8 +10,8 @@ use weir_protocol::records::{BatchBuilder, RecordIter, TimestampType};
 use super::AppendError;
 use super::validate::{MAX_DECOMPRESSED_BYTES, record_error};
 
-/// The same records, every batch in `codec`.
-pub(super) fn recompress(records: &[u8], codec: Codec) -> Result<Vec<u8>, AppendError> {
+/// The same records, every batch in `codec`. Those that are in it already stay as they are, whatever their level.
+pub(super) fn recompress(records: &[u8], codec: Codec, level: Option<i32>) -> Result<Vec<u8>, AppendError> {
     let mut out = Vec::with_capacity(records.len());
     for found in batches(records) {
         let (header, bytes) = found?;
@@ -20,6 +20,7 @@ pub(super) fn recompress(records: &[u8], codec: Codec) -> Result<Vec<u8>, Append
             continue;
         }
         let mut builder = BatchBuilder::new(codec)
+            .compression_level(level)
             .base_offset(header.base_offset)
             .producer(header.producer_id, header.producer_epoch, header.base_sequence)
             .transactional(header.is_transactional())

@@ -194,6 +194,33 @@ fn another_codec_than_the_topics_is_rewritten_and_records_survive() {
 }
 
 #[test]
+fn records_that_grow_past_the_limit_when_they_are_rewritten_are_refused() {
+    let compression = CompressionType::Codec(Codec::None);
+    let log = new_log(LogConfig { compression, max_message_bytes: 5_000, ..keep_all() });
+    let mut builder = BatchBuilder::new(Codec::Gzip);
+    builder.append(NOW, None, Some(&[b'x'; 10_000]), &[]).unwrap();
+    let sent = builder.build().unwrap().to_vec();
+    assert!(sent.len() < 1_000);
+    let refused = log.try_append(sent).unwrap_err();
+    assert!(matches!(refused, AppendError::TooLarge { max_bytes: 5_000, .. }), "{refused}");
+    assert_eq!(log.log_end_offset(), Offset(0));
+}
+
+#[test]
+fn the_topics_level_is_the_level_of_what_is_rewritten() {
+    let size = |compression_level| {
+        let compression = CompressionType::Codec(Codec::Gzip);
+        let log = new_log(LogConfig { compression, compression_level, ..keep_all() });
+        let mut builder = BatchBuilder::new(Codec::None);
+        let value: Vec<u8> = (0..20_000u32).flat_map(|i| (i.wrapping_mul(i) >> 9).to_string().into_bytes()).collect();
+        builder.append(NOW, None, Some(&value), &[]).unwrap();
+        log.append(builder.build().unwrap().to_vec());
+        log.file("00000000000000000000.log").len()
+    };
+    assert!(size(Some(9)) < size(Some(1)));
+}
+
+#[test]
 fn a_segment_is_closed_before_it_grows_past_its_size() {
     let size = batch_of(1, 100).len() as u32;
     let log = new_log(LogConfig { segment_bytes: 2 * size, ..keep_all() });

@@ -55,10 +55,23 @@ pub(super) fn validate(
     if summary.offset_count == 0 {
         return Err(AppendError::InvalidRecord("The append holds no record batch".to_owned()));
     }
+    check_append_size(records, config, origin)?;
+    Ok(summary)
+}
+
+/// Judges the sizes of what was rewritten: records that came compressed may take more room in the topic's codec.
+pub(super) fn check_sizes(records: &[u8], config: &LogConfig, origin: AppendOrigin) -> Result<(), AppendError> {
+    for found in batches(records) {
+        check_size(&found?.0, config, origin)?;
+    }
+    check_append_size(records, config, origin)
+}
+
+fn check_append_size(records: &[u8], config: &LogConfig, origin: AppendOrigin) -> Result<(), AppendError> {
     if records.len() > config.segment_bytes as usize && origin != AppendOrigin::RaftLeader {
         return Err(AppendError::LargerThanSegment { size_bytes: records.len(), segment_bytes: config.segment_bytes });
     }
-    Ok(summary)
+    Ok(())
 }
 
 fn check_size(header: &BatchHeader, config: &LogConfig, origin: AppendOrigin) -> Result<(), AppendError> {
