@@ -127,7 +127,9 @@ impl Gathered {
             let label = [("api", format!("{api:?}"))];
             ConstCounter::new(count).encode(family.encode_family(&label)?)?;
         }
-        counter(encoder, "requests_refused", "Requests that could not be decoded.", None, &requests.refused)
+        counter(encoder, "requests_refused", "Requests that could not be decoded.", None, &requests.refused)?;
+        let left_out = AtomicU64::new(crate::logging::lines_left_out());
+        counter(encoder, "log_lines_left_out", "Log lines that a limit left out.", None, &left_out)
     }
 
     fn network(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
