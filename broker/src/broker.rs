@@ -11,6 +11,7 @@ use weir_controller::image::{
     ConfigResource, METADATA_VERSION_FEATURE, MetadataImage, ResourceConfigs, WEIR_METADATA_VERSION_FEATURE,
 };
 use weir_controller::quorum::Controller;
+use weir_controller::record::ConfigResourceType;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerId, Offset, ProducerId};
 use weir_storage::manager::LogManager;
@@ -23,6 +24,7 @@ use crate::metrics::RequestMetrics;
 use crate::partition::{Partition, PartitionError, PartitionKey, PartitionTable};
 use crate::producer_ids::ProducerIds;
 use crate::purgatory::{Purgatory, Wake};
+use crate::server::reconfigure::Reconfigurer;
 
 /// A feature level that clients act on (KIP-584).
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +43,7 @@ pub struct Broker {
     pub(crate) settings: Settings,
     pub(crate) features: &'static [Feature],
     pub(crate) controller: Arc<Controller>,
+    pub(crate) reconfigurer: Arc<Reconfigurer>,
     pub(crate) logs: Arc<LogManager>,
     pub(crate) partitions: Arc<PartitionTable>,
     /// Fetches that wait for records, and produces that wait for replicas.
@@ -119,21 +122,23 @@ impl Broker {
 
     /// Every topic key with its layers.
     pub fn topic_values(&self, image: &MetadataImage, topic: &str) -> Vec<Effective> {
-        match image.topic_configs(topic) {
-            Some(set) => self.topic_values_with(image, set),
-            None => self.topic_values_with(image, &ResourceConfigs::new()),
-        }
+        self.topic_values_with(image, image.topic_configs(topic).map_or(&NOTHING_SET, |set| set))
     }
 
     /// Every topic key with its layers, for a topic on which `set` is set.
     pub fn topic_values_with(&self, image: &MetadataImage, set: &ResourceConfigs) -> Vec<Effective> {
-        let topic = |key: &str| Some(set.get(key)?.to_string());
-        with_layers(self.id, &self.settings, image, |layers| layers.topic_values(&topic).collect())
+        layers(self.id, &self.settings, image).topic_values(set)
     }
 
     /// Every broker key with its layers.
     pub fn broker_values(&self, image: &MetadataImage) -> Vec<Effective> {
-        with_layers(self.id, &self.settings, image, |layers| layers.broker_values().collect())
+        layers(self.id, &self.settings, image).broker_values()
+    }
+
+    /// Every group key with its layers. A group need not exist to be configured.
+    pub fn group_values(&self, image: &MetadataImage, group: &str) -> Vec<Effective> {
+        let set = image.configs(&ConfigResource::new(ConfigResourceType::Group, group));
+        layers(self.id, &self.settings, image).group_values(set.map_or(&NOTHING_SET, |set| set))
     }
 
     /// Waits until everything below `required` is acknowledged by the in-sync replicas and, if it `needs_sync`, is on disk.
@@ -237,17 +242,16 @@ impl Broker {
 
 /// What holds for a topic on this broker.
 pub(crate) fn topic_config(id: BrokerId, settings: &Settings, image: &MetadataImage, topic: &str) -> TopicConfig {
-    let set = image.topic_configs(topic);
-    let topic = |key: &str| Some(set?.get(key)?.to_string());
-    with_layers(id, settings, image, |layers| TopicConfig::new(layers, &topic))
+    TopicConfig::new(layers(id, settings, image), image.topic_configs(topic).map_or(&NOTHING_SET, |set| set))
 }
 
-fn with_layers<T>(id: BrokerId, settings: &Settings, image: &MetadataImage, read: impl FnOnce(Layers<'_>) -> T) -> T {
-    let broker = image.configs(&ConfigResource::broker(id));
-    let cluster = image.configs(&ConfigResource::default_broker());
-    let broker = |key: &str| Some(broker?.get(key)?.to_string());
-    let cluster = |key: &str| Some(cluster?.get(key)?.to_string());
-    read(Layers { broker: &broker, cluster: &cluster, settings })
+/// What is set on a resource on which nothing is.
+static NOTHING_SET: ResourceConfigs = ResourceConfigs::new();
+
+/// The layers of settings under a broker's topics and groups.
+pub(crate) fn layers<'a>(id: BrokerId, settings: &'a Settings, image: &'a MetadataImage) -> Layers<'a> {
+    let set = |resource| image.configs(&resource).map_or(&NOTHING_SET, |set| &**set);
+    Layers { broker: set(ConfigResource::broker(id)), cluster: set(ConfigResource::default_broker()), settings }
 }
 
 /// Random numbers that need not be secret: a counter through SplitMix64, started at a random place.

@@ -18,6 +18,7 @@ use crate::config::Settings;
 use crate::group::{DeletedTopic, GroupCoordinator, OFFSETS_TOPIC};
 use crate::group_log;
 use crate::partition::{Partition, PartitionTable};
+use crate::server::reconfigure::Reconfigurer;
 
 /// What is to be done on disk after a change of the metadata.
 pub(crate) enum FileTask {
@@ -27,6 +28,8 @@ pub(crate) enum FileTask {
     Delete(Arc<Partition>),
     /// Drop the committed offsets of topics that are gone.
     ForgetOffsets(Vec<DeletedTopic>),
+    /// Read the certificates of the listeners again.
+    ReloadCertificates(Arc<Reconfigurer>, Arc<MetadataImage>),
 }
 
 /// Follows the metadata.
@@ -34,6 +37,7 @@ pub(crate) struct Publisher {
     pub(crate) id: BrokerId,
     pub(crate) settings: Settings,
     pub(crate) partitions: Arc<PartitionTable>,
+    pub(crate) reconfigurer: Arc<Reconfigurer>,
     pub(crate) files: Sender<FileTask>,
 }
 
@@ -57,17 +61,33 @@ impl MetadataPublisher for Publisher {
 }
 
 impl Publisher {
-    fn apply_configs(&self, delta: &MetadataDelta, image: &MetadataImage) {
+    fn apply_configs(&self, delta: &MetadataDelta, image: &Arc<MetadataImage>) {
         let is_for_brokers = |resource: &ConfigResource| resource.resource_type == ConfigResourceType::Broker;
         let topics: Vec<_> = match delta.configs.iter().any(is_for_brokers) {
             // A broker's setting may be behind any topic's.
-            true => image.topics().map(|topic| topic.name.clone()).collect(),
-            false => delta.configs.iter().map(|resource| resource.name.clone()).collect(),
+            true => {
+                self.apply_to_broker(image);
+                image.topics().map(|topic| topic.name.clone()).collect()
+            }
+            false => {
+                let topics =
+                    delta.configs.iter().filter(|resource| resource.resource_type == ConfigResourceType::Topic);
+                topics.map(|resource| resource.name.clone()).collect()
+            }
         };
         for name in topics {
             if let Some(id) = image.topic_id(&name) {
                 self.partitions.set_config(id, topic_config(self.id, &self.settings, image, &name));
             }
+        }
+    }
+
+    fn apply_to_broker(&self, image: &Arc<MetadataImage>) {
+        self.reconfigurer.apply_limits(image);
+        if self.reconfigurer.has_certificates() {
+            let task = FileTask::ReloadCertificates(self.reconfigurer.clone(), image.clone());
+            // As above: there is a receiver until the broker stops.
+            let _ = self.files.send(task);
         }
     }
 }
@@ -85,6 +105,7 @@ pub(crate) fn work(tasks: &Receiver<FileTask>, logs: &LogManager, groups: &Group
                 }
             }
             FileTask::Delete(partition) => delete(logs, groups, &partition),
+            FileTask::ReloadCertificates(reconfigurer, image) => reconfigurer.reload_certificates(&image),
             FileTask::ForgetOffsets(topics) => groups.on_topics_deleted(&topics),
         }
     }

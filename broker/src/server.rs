@@ -5,6 +5,7 @@
 //! serving as soon as its own is. A stop goes the other way, and ends with every log flushed and marked clean.
 
 mod error;
+pub(crate) mod reconfigure;
 mod register;
 mod tls;
 
@@ -16,26 +17,30 @@ use std::thread::JoinHandle;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Notify;
 use weir_controller::decide::Defaults;
+use weir_controller::image::ResourceConfigs;
 use weir_controller::quorum::{Controller, ControllerConfig};
 use weir_protocol::ids::{BrokerEpoch, TopicId, TopicPartition};
 use weir_storage::manager::{Assignment, LogManager, LogManagerConfig};
 
 use crate::api::Apis;
 use crate::broker::{Broker, FEATURES, Randomness, topic_config};
-use crate::config::BrokerConfig;
 use crate::config::catalog::Catalog;
+use crate::config::connection_limits::connection_limits;
+use crate::config::effective::Layers;
+use crate::config::{BrokerConfig, ListenerConfig};
 use crate::fetch_session::FetchSessionCache;
 use crate::group::{GroupConfig, GroupCoordinator, SystemClock};
 use crate::group_log::GroupLog;
 use crate::http;
 use crate::metrics::{Exposition, RequestMetrics};
-use crate::net::{BoundNetwork, Network, NetworkConfig};
+use crate::net::{self, BoundNetwork, ListenerSecurity, Network, NetworkConfig, SecurityProtocol, TlsServerConfig};
 use crate::partition::PartitionTable;
 use crate::producer_ids::ProducerIds;
 use crate::publisher::{self, FileTask, Publisher};
 use crate::purgatory::Purgatory;
 
 pub use error::StartError;
+use reconfigure::Reconfigurer;
 
 /// A running broker.
 pub struct Server {
@@ -58,7 +63,7 @@ struct SideThread {
 impl Server {
     /// Starts a broker; returns once it is registered and answers.
     pub fn start(config: BrokerConfig) -> Result<Self, StartError> {
-        let network = bind(&config)?;
+        let (network, secured) = bind(&config)?;
         let addresses = network.local_addresses();
         let http_listener = http::bind(&config)?;
         let logs = Arc::new(LogManager::open(log_manager_config(&config))?);
@@ -70,16 +75,28 @@ impl Server {
         let groups = group_coordinator(&config, &controller, &partitions, &arrivals, &side.handle);
         let broker_epoch = register::register(&config, &controller, &logs, &addresses)?;
         let (files, tasks) = mpsc::channel();
+        let reconfigurer = Arc::new(Reconfigurer {
+            id: config.node_id,
+            settings: config.settings.clone(),
+            quota: network.connection_quota(),
+            logs: logs.clone(),
+            secured,
+        });
         controller.subscribe(Box::new(Publisher {
             id: config.node_id,
             settings: config.settings.clone(),
             partitions: partitions.clone(),
+            reconfigurer: reconfigurer.clone(),
             files,
         }));
+        // What was set in an earlier run holds before the first connection is taken.
+        reconfigurer.apply_limits(&controller.image());
+        reconfigurer.reload_certificates(&controller.image());
         let broker = Arc::new(Broker {
             id: config.node_id,
             features: FEATURES,
             controller,
+            reconfigurer,
             logs: logs.clone(),
             partitions,
             arrivals,
@@ -153,15 +170,15 @@ impl SideThread {
     }
 }
 
-fn bind(config: &BrokerConfig) -> Result<BoundNetwork, StartError> {
+/// The bound listeners, and those among them that speak TLS.
+fn bind(config: &BrokerConfig) -> Result<(BoundNetwork, Secured), StartError> {
     let settings = &config.settings;
+    let nothing_set = ResourceConfigs::new();
+    let layers = Layers { broker: &nothing_set, cluster: &nothing_set, settings };
     let buffer = |key| usize::try_from(settings.number(key)).ok();
-    let limit = |key| settings.number(key) as usize;
     let network = NetworkConfig {
         network_threads: config.network_threads,
-        max_connections: limit("max.connections"),
-        max_connections_per_ip: limit("max.connections.per.ip"),
-        max_connections_per_ip_overrides: config.connection_overrides.clone(),
+        connection_limits: connection_limits(layers)?,
         connections_max_idle: config.connections_max_idle,
         socket_listen_backlog_size: settings.number("socket.listen.backlog.size") as i32,
         socket_send_buffer_bytes: buffer("socket.send.buffer.bytes"),
@@ -171,10 +188,29 @@ fn bind(config: &BrokerConfig) -> Result<BoundNetwork, StartError> {
             .unwrap_or(NetworkConfig::DEFAULT_QUEUED_MAX_REQUEST_BYTES),
         ..NetworkConfig::default()
     };
-    let listeners: Result<Vec<_>, StartError> =
-        config.listeners.iter().map(|listener| tls::network_listener(settings, listener)).collect();
-    Ok(BoundNetwork::bind(network, listeners?)?)
+    let mut secured = Secured::new();
+    let mut listeners = Vec::new();
+    for listener in &config.listeners {
+        let security = match listener.protocol {
+            SecurityProtocol::Plaintext => ListenerSecurity::Plaintext,
+            SecurityProtocol::Ssl => {
+                let tls = Arc::new(tls::tls_config(layers, listener)?);
+                secured.push((listener.clone(), tls.clone()));
+                ListenerSecurity::Tls(tls)
+            }
+        };
+        listeners.push(net::ListenerConfig {
+            name: listener.name.as_str().into(),
+            host: listener.host.clone(),
+            port: listener.port,
+            security,
+        });
+    }
+    Ok((BoundNetwork::bind(network, listeners)?, secured))
 }
+
+/// Listeners that speak TLS.
+type Secured = Vec<(ListenerConfig, Arc<TlsServerConfig>)>;
 
 fn log_manager_config(config: &BrokerConfig) -> LogManagerConfig {
     let settings = &config.settings;

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use net_support::{Server, frame, is_closed, read_frame, request};
-use weir_broker::net::{NetworkConfig, SHUTDOWN_BOUND};
+use weir_broker::net::{ConnectionLimits, NetworkConfig, SHUTDOWN_BOUND};
 
 #[test]
 fn answers_leave_in_request_order_although_they_ripen_out_of_order() {
@@ -211,9 +211,13 @@ fn a_file_that_ends_before_its_slice_closes_the_connection() {
     assert_eq!(received.len(), 4 + 1000);
 }
 
+fn limited(connection_limits: ConnectionLimits) -> NetworkConfig {
+    NetworkConfig { connection_limits, ..NetworkConfig::default() }
+}
+
 #[test]
 fn too_many_connections_from_an_address_are_refused_and_room_comes_back() {
-    let server = Server::start_with(NetworkConfig { max_connections_per_ip: 2, ..NetworkConfig::default() });
+    let server = Server::start_with(limited(ConnectionLimits { max_per_ip: 2, ..ConnectionLimits::default() }));
     let [first, _second] = [server.connect(), server.connect()];
     server.connections(2);
     assert!(is_closed(&mut server.connect()));
@@ -226,7 +230,7 @@ fn too_many_connections_from_an_address_are_refused_and_room_comes_back() {
 
 #[test]
 fn at_max_connections_the_next_waits_until_one_leaves() {
-    let server = Server::start_with(NetworkConfig { max_connections: 1, ..NetworkConfig::default() });
+    let server = Server::start_with(limited(ConnectionLimits { max: 1, ..ConnectionLimits::default() }));
     let first = server.connect();
     server.connections(1);
     let mut second = server.connect();

@@ -6,7 +6,7 @@ use weir_controller::decide::{
     AlterConfigsRequest as DecideReplace, ApiError, ConfigOperation, ConfigOperationType, ControllerRequest,
     ControllerResponse, IncrementalAlterConfigsRequest as DecideChange, ResourceConfigOperations, ResourceConfigValues,
 };
-use weir_controller::image::ConfigResource;
+use weir_controller::image::{ConfigResource, MetadataImage, ResourceConfigs};
 use weir_controller::record::ConfigResourceType;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
@@ -18,6 +18,7 @@ use weir_protocol::messages::{
 use super::call::Call;
 use super::wire::{error_fields, owned, text};
 use crate::net::Dispatch;
+use crate::server::reconfigure::is_about_certificates;
 
 /// A resource as the request names it.
 type Named = (i8, Arc<str>);
@@ -35,6 +36,7 @@ pub(super) fn replace(call: Call, request: AlterConfigsRequest) -> Dispatch {
     }
     let validate_only = request.validate_only;
     call.later(async move |call| {
+        work.check_certificates(&call, replaced).await;
         let outcomes = work.submit(&call, |resources| DecideReplace { resources, validate_only }.into()).await;
         let responses = outcomes.into_iter().map(|((kind, name), outcome)| {
             let (code, message) = error_fields(&outcome);
@@ -71,6 +73,7 @@ pub(super) fn change(call: Call, request: IncrementalAlterConfigsRequest) -> Dis
     }
     let validate_only = request.validate_only;
     call.later(async move |call| {
+        work.check_certificates(&call, changed).await;
         let outcomes = work.submit(&call, |resources| DecideChange { resources, validate_only }.into()).await;
         let responses = outcomes.into_iter().map(|((kind, name), outcome)| {
             let (code, message) = error_fields(&outcome);
@@ -82,6 +85,31 @@ pub(super) fn change(call: Call, request: IncrementalAlterConfigsRequest) -> Dis
         });
         IncrementalAlterConfigsResponse::default().with_responses(responses.collect())
     })
+}
+
+/// What would be set on a broker, if that is about its certificates.
+type Proposal = (ConfigResource, ResourceConfigs);
+
+fn replaced(_: &MetadataImage, asked: &ResourceConfigValues) -> Option<Proposal> {
+    let is_asked = asked.configs.iter().any(|(key, _)| is_about_certificates(key));
+    let configs = asked.configs.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
+    is_asked.then(|| (asked.resource.clone(), configs.collect()))
+}
+
+fn changed(image: &MetadataImage, asked: &ResourceConfigOperations) -> Option<Proposal> {
+    if !asked.operations.iter().any(|operation| is_about_certificates(&operation.key)) {
+        return None;
+    }
+    let mut configs = image.configs(&asked.resource).map(|set| ResourceConfigs::clone(set)).unwrap_or_default();
+    for operation in &asked.operations {
+        match (&operation.value, operation.operation) {
+            (Some(value), ConfigOperationType::Set) => drop(configs.insert(operation.key.clone(), value.clone())),
+            (_, ConfigOperationType::Delete) => drop(configs.remove(&operation.key)),
+            // No list among these keys decides whether a store can be used.
+            _ => {}
+        }
+    }
+    Some((asked.resource.clone(), configs))
 }
 
 /// The resources of a request: those that go to the controller, and the outcomes that are known without it.
@@ -116,6 +144,34 @@ impl<T> Work<T> {
         self.outcomes.push((named, Some(Err(error))));
     }
 
+    /// Takes out the changes that would leave a listener without certificates it can use. The files are this broker's, so
+    /// that no controller can judge them.
+    async fn check_certificates(&mut self, call: &Call, proposed: fn(&MetadataImage, &T) -> Option<Proposal>) {
+        let image = call.image();
+        let mut at = 0;
+        while let Some(item) = self.items.get(at) {
+            let Some((resource, configs)) = proposed(&image, item) else {
+                at += 1;
+                continue;
+            };
+            let is_this_broker = resource == ConfigResource::broker(call.broker.id());
+            let (broker, image) = (call.broker.clone(), image.clone());
+            let check = move || broker.reconfigurer.check_certificates(&image, &configs).map_err(|e| e.to_string());
+            match if is_this_broker { tokio::task::spawn_blocking(check).await } else { Ok(Ok(())) } {
+                Ok(Ok(())) => at += 1,
+                refused => {
+                    let message =
+                        refused.map_or_else(|error| error.to_string(), |checked| checked.err().unwrap_or_default());
+                    self.items.remove(at);
+                    let outcome = self.outcomes.iter_mut().filter(|(_, outcome)| outcome.is_none()).nth(at);
+                    if let Some((_, outcome)) = outcome {
+                        *outcome = Some(Err(ApiError::new(ErrorCode::InvalidRequest, message)));
+                    }
+                }
+            }
+        }
+    }
+
     async fn submit(self, call: &Call, request: impl FnOnce(Vec<T>) -> ControllerRequest) -> Vec<Outcome> {
         let mut decided = Vec::new();
         let mut failure = ErrorCode::UnknownServerError;
@@ -143,6 +199,10 @@ fn resource(call: &Call, kind: i8, name: &str) -> Result<ConfigResource, ApiErro
         .ok_or_else(|| ApiError::new(ErrorCode::InvalidRequest, format!("Unknown resource type {kind}.")))?;
     if resource_type == ConfigResourceType::Broker && !name.is_empty() {
         let id: Option<i32> = name.parse().ok();
+        if id.is_none() {
+            let message = format!("Node id must be an integer, but it is: {name}");
+            return Err(ApiError::new(ErrorCode::InvalidRequest, message));
+        }
         if id != Some(call.broker.id().get()) {
             let message = format!("Unexpected broker id, expected {}, but received {name}", call.broker.id());
             return Err(ApiError::new(ErrorCode::InvalidRequest, message));

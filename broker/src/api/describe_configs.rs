@@ -1,5 +1,7 @@
 //! DescribeConfigs (32): every key with its value, source, synonyms, type and documentation (KIP-133, KIP-226, KIP-569).
 
+use std::borrow::Cow;
+
 use weir_controller::image::{ConfigResource, MetadataImage};
 use weir_controller::record::ConfigResourceType;
 use weir_protocol::error_code::ErrorCode;
@@ -12,14 +14,17 @@ use weir_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse, S
 
 use super::call::Call;
 use super::topics::is_valid_topic_name;
+use crate::config::client_metrics_keys::CLIENT_METRICS_KEYS;
 use crate::config::definition::{Kind, Update};
-use crate::config::effective::{Effective, Source};
+use crate::config::effective::{Effective, Source, client_metrics_value};
 use crate::net::Dispatch;
 use crate::partition::PartitionError;
 
 const TOPIC: i8 = ConfigResourceType::Topic.code();
 const BROKER: i8 = ConfigResourceType::Broker.code();
 const BROKER_LOGGER: i8 = ConfigResourceType::BrokerLogger.code();
+const CLIENT_METRICS: i8 = ConfigResourceType::ClientMetrics.code();
+const GROUP: i8 = ConfigResourceType::Group.code();
 
 pub(super) fn handle(call: Call, request: DescribeConfigsRequest) -> Dispatch {
     let image = call.image();
@@ -30,7 +35,7 @@ pub(super) fn handle(call: Call, request: DescribeConfigsRequest) -> Dispatch {
             .with_resource_name(StrBytes::from_string(resource.resource_name.to_string()));
         match described {
             Ok(values) => {
-                let asked = values.into_iter().filter(|value| is_asked(resource, value.definition.name));
+                let asked = values.into_iter().filter(|value| is_asked(resource, &value.name));
                 result.with_configs(asked.map(|value| config(value, &request)).collect())
             }
             Err(error) => result
@@ -65,11 +70,23 @@ fn describe(
             Err(PartitionError::new(ErrorCode::InvalidRequest, message))
         }
         BROKER_LOGGER if is_this_broker(call, name) => Ok(Vec::new()),
+        GROUP if name.is_empty() => Err(PartitionError::new(ErrorCode::InvalidRequest, "Group name must not be empty")),
+        GROUP => Ok(call.broker.group_values(image, name)),
+        CLIENT_METRICS if name.is_empty() => {
+            Err(PartitionError::new(ErrorCode::InvalidRequest, "Client metrics subscription name must not be empty"))
+        }
+        CLIENT_METRICS => Ok(client_metrics_values(image, name)),
         other => {
             let message = format!("Resource type {other} cannot be described by this broker.");
             Err(PartitionError::new(ErrorCode::InvalidRequest, message))
         }
     }
+}
+
+fn client_metrics_values(image: &MetadataImage, subscription: &str) -> Vec<Effective> {
+    let set = image.configs(&ConfigResource::new(ConfigResourceType::ClientMetrics, subscription));
+    let set = set.cloned().unwrap_or_default();
+    CLIENT_METRICS_KEYS.iter().map(|definition| client_metrics_value(&set, definition)).collect()
 }
 
 fn is_this_broker(call: &Call, name: &str) -> bool {
@@ -82,11 +99,11 @@ fn cluster_values(call: &Call, image: &MetadataImage) -> Vec<Effective> {
     let values = call.broker.broker_values(image);
     values
         .into_iter()
-        .filter(|value| set.is_some_and(|set| set.contains_key(value.definition.name)))
+        .filter(|value| set.is_some_and(|set| set.contains_key(&*value.name)))
         .filter_map(|mut value| {
             value.synonyms.retain(|entry| entry.source == Source::DynamicDefaultBroker);
             let entry = value.synonyms.first()?;
-            value.value = entry.value.clone();
+            value.value = Some(entry.value.clone());
             value.source = Source::DynamicDefaultBroker;
             Some(value)
         })
@@ -94,18 +111,18 @@ fn cluster_values(call: &Call, image: &MetadataImage) -> Vec<Effective> {
 }
 
 fn config(effective: Effective, request: &DescribeConfigsRequest) -> DescribeConfigsResourceResult {
-    let Effective { definition, value, source, synonyms } = effective;
+    let Effective { name, definition, value, source, synonyms } = effective;
     let is_sensitive = definition.is_sensitive();
     let shown = |value: Option<String>| value.filter(|_| !is_sensitive).map(StrBytes::from_string);
     let synonyms = synonyms.into_iter().filter(|_| request.include_synonyms).map(|entry| {
         DescribeConfigsSynonym::default()
-            .with_name(StrBytes::from_static_str(entry.name))
-            .with_value(shown(entry.value))
+            .with_name(wire_name(entry.name))
+            .with_value(shown(Some(entry.value)))
             .with_source(entry.source as i8)
     });
-    let documentation = request.include_documentation.then(|| StrBytes::from_static_str(definition.doc));
+    let documentation = request.include_documentation.then(|| StrBytes::from_string(definition.documentation()));
     DescribeConfigsResourceResult::default()
-        .with_name(StrBytes::from_static_str(definition.name))
+        .with_name(wire_name(name))
         .with_value(shown(value))
         .with_read_only(definition.update == Update::ReadOnly)
         .with_config_source(source as i8)
@@ -115,16 +132,24 @@ fn config(effective: Effective, request: &DescribeConfigsRequest) -> DescribeCon
         .with_documentation(documentation)
 }
 
+fn wire_name(name: Cow<'static, str>) -> StrBytes {
+    match name {
+        Cow::Borrowed(name) => StrBytes::from_static_str(name),
+        Cow::Owned(name) => StrBytes::from_string(name),
+    }
+}
+
 /// Kafka's `ConfigType`.
 fn type_number(kind: Kind) -> i8 {
     match kind {
         Kind::Boolean => 1,
-        Kind::String | Kind::OneOf(_) => 2,
-        Kind::Int(..) => 3,
+        Kind::String | Kind::OneOf(_) | Kind::OneOfAnyCase(_) | Kind::ShareOffsetReset => 2,
+        Kind::Int(..) | Kind::IntOr(..) => 3,
         Kind::Short(..) => 4,
         Kind::Long(..) => 5,
         Kind::Double(..) => 6,
-        Kind::List | Kind::ListOf(_) => 7,
+        Kind::List | Kind::ListOf(_) | Kind::ThrottledReplicas => 7,
+        Kind::Class => 8,
         Kind::Password => 9,
     }
 }

@@ -16,9 +16,6 @@ use super::topics::{is_internal, is_valid_topic_name};
 use super::wire::broker_ids;
 use crate::net::Dispatch;
 
-/// The most partitions of one page, whatever the client asks for (`max.request.partition.size.limit`).
-const MAX_PARTITIONS: usize = 2000;
-
 pub(super) fn handle(call: Call, request: DescribeTopicPartitionsRequest) -> Dispatch {
     let image = call.image();
     let mut names: Vec<String> = match request.topics.is_empty() {
@@ -32,7 +29,9 @@ pub(super) fn handle(call: Call, request: DescribeTopicPartitionsRequest) -> Dis
         Some(cursor) => (cursor.topic_name.to_string(), cursor.partition_index as usize),
         None => (String::new(), 0),
     };
-    let limit = (request.response_partition_limit.max(1) as usize).min(MAX_PARTITIONS);
+    // The most partitions of one page, whatever the client asks for.
+    let most = call.broker.settings.number("max.request.partition.size.limit") as usize;
+    let limit = (request.response_partition_limit.max(1) as usize).min(most);
     let mut page =
         Page { call: &call, image: &image, left: limit, response: DescribeTopicPartitionsResponse::default() };
     for name in names.into_iter().skip_while(|name| *name < first_name) {

@@ -10,9 +10,9 @@ use crate::net::Dispatch;
 
 const TOPIC: i8 = ConfigResourceType::Topic.code();
 const BROKER: i8 = ConfigResourceType::Broker.code();
-const BROKER_LOGGER: i8 = 8;
-const CLIENT_METRICS: i8 = 16;
-const GROUP: i8 = 32;
+const BROKER_LOGGER: i8 = ConfigResourceType::BrokerLogger.code();
+const CLIENT_METRICS: i8 = ConfigResourceType::ClientMetrics.code();
+const GROUP: i8 = ConfigResourceType::Group.code();
 
 pub(super) fn handle(call: Call, request: ListConfigResourcesRequest) -> Dispatch {
     let asked = match (call.version(), request.resource_types.is_empty()) {
@@ -41,8 +41,11 @@ fn resources(call: &Call, asked: &[i8]) -> Vec<ConfigResource> {
             BROKER | BROKER_LOGGER => {
                 found.extend(image.brokers().map(|broker| resource(&broker.id.to_string(), kind)));
             }
-            // Named only once they are configured, which this version does not know.
-            _ => {}
+            // Named once they are configured.
+            _ => {
+                let configured = ConfigResourceType::from_code(kind).into_iter();
+                found.extend(configured.flat_map(|kind| image.configured(kind)).map(|(name, _)| resource(name, kind)));
+            }
         }
     }
     found

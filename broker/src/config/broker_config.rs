@@ -1,7 +1,5 @@
 //! The settings of a node in typed form: what the server is built from.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -32,8 +30,6 @@ pub struct BrokerConfig {
     pub max_request_bytes: usize,
     /// How long a connection may be idle.
     pub connections_max_idle: Option<Duration>,
-    /// Addresses with a limit of connections of their own.
-    pub connection_overrides: HashMap<IpAddr, usize>,
     /// Everything else, by key.
     pub settings: Settings,
 }
@@ -58,25 +54,10 @@ impl BrokerConfig {
             http_listener: (!http_listener.is_empty()).then(|| http_listener.to_owned()),
             network_threads: settings.number("num.network.threads") as usize,
             max_request_bytes: settings.number("socket.request.max.bytes") as usize,
-            connection_overrides: connection_overrides(&settings)?,
             connections_max_idle: u64::try_from(idle_ms).ok().map(Duration::from_millis),
             settings,
         })
     }
-}
-
-fn connection_overrides(settings: &Settings) -> Result<HashMap<IpAddr, usize>, ConfigError> {
-    const KEY: &str = "max.connections.per.ip.overrides";
-    let parse = |pair: &str| {
-        let (address, count) = pair.rsplit_once(':')?;
-        Some((address.trim_matches(['[', ']']).parse().ok()?, count.parse().ok()?))
-    };
-    let wrong = |pair: &str| ConfigError {
-        key: KEY.to_owned(),
-        value: settings.text(KEY).to_owned(),
-        reason: format!("\"{pair}\" is not of the form address:count"),
-    };
-    list(settings.text(KEY)).map(|pair| parse(pair).ok_or_else(|| wrong(pair))).collect()
 }
 
 /// `node.id` and `broker.id` are one setting under two names; both may stand if they agree.

@@ -5,10 +5,13 @@ use weir_controller::image::{ConfigResource, ResourceConfigs};
 use weir_controller::record::ConfigResourceType;
 use weir_protocol::error_code::ErrorCode;
 
-use super::broker_keys::broker_key;
+use super::broker_keys::{STORE_KEYS, broker_key};
+use super::client_metrics_keys::{self, client_metrics_key};
+use super::connection_limits::{OVERRIDES_KEY, overrides};
 use super::definition::{Definition, Update};
 use super::effective::Layers;
-use super::settings::Settings;
+use super::group_keys::{self, group_key};
+use super::settings::{Settings, listener_key, nearest};
 use super::topic_keys::topic_key;
 
 /// The tables, over the settings this node was started with.
@@ -33,11 +36,12 @@ impl ConfigCatalog for Catalog {
     ) -> Result<(), ApiError> {
         match resource.resource_type {
             ConfigResourceType::Topic => validate_topic(configs),
-            ConfigResourceType::Broker => validate_broker(configs, existing),
-            other => Err(ApiError::new(
-                ErrorCode::InvalidRequest,
-                format!("Resources of type {other:?} cannot be configured by this broker."),
-            )),
+            ConfigResourceType::Broker => validate_broker(resource, configs, existing),
+            ConfigResourceType::Group => group_keys::validate(configs, &self.settings),
+            ConfigResourceType::ClientMetrics => client_metrics_keys::validate(&resource.name, configs),
+            ConfigResourceType::BrokerLogger => {
+                Err(invalid_request("The levels of loggers are set by WEIR_LOG when a broker starts."))
+            }
         }
     }
 
@@ -46,12 +50,14 @@ impl ConfigCatalog for Catalog {
     }
 
     fn default_value(&self, resource_type: ConfigResourceType, key: &str) -> Option<String> {
-        let unset = |_: &str| None;
+        let unset = ResourceConfigs::new();
         let layers = Layers { broker: &unset, cluster: &unset, settings: &self.settings };
         match resource_type {
             ConfigResourceType::Topic => layers.topic_value(&unset, topic_key(key)?).value,
             ConfigResourceType::Broker => layers.broker_value(broker_key(key)?).value,
-            _ => None,
+            ConfigResourceType::Group => layers.group_value(&unset, group_key(key)?).value,
+            ConfigResourceType::ClientMetrics => client_metrics_key(key)?.default.map(str::to_owned),
+            ConfigResourceType::BrokerLogger => None,
         }
     }
 }
@@ -59,13 +65,18 @@ impl ConfigCatalog for Catalog {
 fn definition(resource_type: ConfigResourceType, key: &str) -> Option<&'static Definition> {
     match resource_type {
         ConfigResourceType::Topic => topic_key(key).map(|key| &key.definition),
-        ConfigResourceType::Broker => broker_key(key),
-        _ => None,
+        ConfigResourceType::Broker => broker_key(key).or_else(|| listener_key(key)),
+        // Kafka appends to no list of these.
+        ConfigResourceType::Group | ConfigResourceType::ClientMetrics | ConfigResourceType::BrokerLogger => None,
     }
 }
 
 fn invalid(message: impl ToString) -> ApiError {
     ApiError::new(ErrorCode::InvalidConfig, message.to_string())
+}
+
+fn invalid_request(message: impl ToString) -> ApiError {
+    ApiError::new(ErrorCode::InvalidRequest, message.to_string())
 }
 
 fn validate_topic(configs: &ResourceConfigs) -> Result<(), ApiError> {
@@ -87,17 +98,41 @@ fn validate_topic(configs: &ResourceConfigs) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Only what changes is checked for being dynamic: what stands was accepted before.
-fn validate_broker(configs: &ResourceConfigs, existing: &ResourceConfigs) -> Result<(), ApiError> {
+/// Only what changes is checked for being dynamic: what stands was accepted before. Kafka's code for all of it is
+/// INVALID_REQUEST (KAFKA-13609).
+fn validate_broker(
+    resource: &ConfigResource,
+    configs: &ResourceConfigs,
+    existing: &ResourceConfigs,
+) -> Result<(), ApiError> {
     for (name, value) in configs.iter().filter(|(name, value)| existing.get(*name) != Some(value)) {
-        let definition = broker_key(name).ok_or_else(|| invalid(format!("Unknown broker config name: {name}")))?;
-        if definition.update == Update::ReadOnly {
-            return Err(ApiError::new(
-                ErrorCode::InvalidRequest,
-                format!("Cannot update these configs dynamically: [{name}]"),
-            ));
+        let (definition, is_of_listener) = match (broker_key(name), listener_key(name)) {
+            (Some(definition), _) => (definition, false),
+            (None, Some(definition)) => (definition, true),
+            (None, None) => {
+                let meant = nearest(name).map_or(String::new(), |nearest| format!("; did you mean {nearest}?"));
+                return Err(invalid_request(format!("Unknown broker config name: {name}{meant}")));
+            }
+        };
+        match definition.update {
+            Update::ReadOnly => {
+                return Err(invalid_request(format!("Cannot update these configs dynamically: [{name}]")));
+            }
+            Update::PerBroker if !is_of_listener && STORE_KEYS.contains(&&**name) => {
+                let message =
+                    "These security configs can be dynamically updated only per-listener using the listener prefix";
+                return Err(invalid_request(format!("{message}: [{name}]")));
+            }
+            Update::PerBroker if resource.name.is_empty() => {
+                let message = "Cannot update these configs at default cluster level, broker id must be specified";
+                return Err(invalid_request(format!("{message}: [{name}]")));
+            }
+            Update::PerBroker | Update::ClusterWide => {}
         }
-        definition.check(value).map_err(invalid)?;
+        definition.check(value).map_err(invalid_request)?;
+        if definition.name == OVERRIDES_KEY {
+            overrides(value).map_err(invalid_request)?;
+        }
     }
     Ok(())
 }
@@ -131,5 +166,34 @@ mod tests {
     fn a_broker_key_that_is_read_at_start_does_not_change_while_it_runs() {
         let dirs = [("log.dirs", "/x")];
         refused(ConfigResource::default_broker(), &dirs, ErrorCode::InvalidRequest, "dynamically");
+    }
+
+    #[test]
+    fn a_wrong_value_of_a_broker_is_an_invalid_request() {
+        let messages = [("log.flush.interval.messages", "zero")];
+        refused(ConfigResource::default_broker(), &messages, ErrorCode::InvalidRequest, "Not a number of type LONG");
+        let unknown = [("log.retenton.ms", "1")];
+        refused(
+            ConfigResource::default_broker(),
+            &unknown,
+            ErrorCode::InvalidRequest,
+            "did you mean log.retention.ms?",
+        );
+    }
+
+    #[test]
+    fn certificates_are_set_for_one_listener_of_one_broker() {
+        let broker = || ConfigResource::broker(weir_protocol::ids::BrokerId(1));
+        let store = [("ssl.keystore.location", "/a.pem")];
+        refused(broker(), &store, ErrorCode::InvalidRequest, "only per-listener");
+        let of_listener = [("listener.name.external.ssl.keystore.location", "/a.pem")];
+        refused(
+            ConfigResource::default_broker(),
+            &of_listener,
+            ErrorCode::InvalidRequest,
+            "broker id must be specified",
+        );
+        let catalog = Catalog::new(Settings::default());
+        catalog.validate(&broker(), &configs(&of_listener), &configs(&[])).unwrap();
     }
 }

@@ -1,11 +1,16 @@
-//! What a key is worth once every layer is counted: topic, broker, cluster, static, default (KIP-226).
+//! What a key is worth once every layer is counted: topic or group, broker, cluster, static, default (KIP-226).
 //!
 //! A pure function of the layers. The same walk answers the broker itself and DescribeConfigs, so that what is shown is
-//! what holds.
+//! what holds. What is shown follows Kafka to the letter, which leaves out layers that say null.
 
-use super::broker_keys::BROKER_KEYS;
+use std::borrow::Cow;
+
+use weir_controller::image::ResourceConfigs;
+
+use super::broker_keys::{BROKER_KEYS, broker_key, unlisted_key};
 use super::definition::Definition;
-use super::settings::Settings;
+use super::group_keys::GROUP_KEYS;
+use super::settings::{Settings, listener_key};
 use super::topic_keys::{TOPIC_KEYS, TopicKey};
 
 /// Where a value comes from, with the protocol's number.
@@ -22,15 +27,19 @@ pub enum Source {
     StaticBroker = 4,
     /// The key's default.
     Default = 5,
+    /// Set on the client metrics subscription.
+    ClientMetrics = 7,
+    /// Set on the group.
+    Group = 8,
 }
 
 /// One layer's word on a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The key that was set: the one asked for or a synonym of it.
-    pub name: &'static str,
-    /// Its value, in the unit of `name`; `None` is Kafka's null.
-    pub value: Option<String>,
+    pub name: Cow<'static, str>,
+    /// Its value, in the unit of `name`.
+    pub value: String,
     /// The layer.
     pub source: Source,
 }
@@ -38,9 +47,11 @@ pub struct Entry {
 /// A key with its value and everything behind it.
 #[derive(Clone, Debug)]
 pub struct Effective {
+    /// The key's name: the definition's, or that with the prefix of one listener.
+    pub name: Cow<'static, str>,
     /// The key.
     pub definition: &'static Definition,
-    /// The value that holds, in the key's own unit.
+    /// The value that holds, in the key's own unit; `None` is Kafka's null.
     pub value: Option<String>,
     /// The layer it comes from.
     pub source: Source,
@@ -48,108 +59,262 @@ pub struct Effective {
     pub synonyms: Vec<Entry>,
 }
 
-/// A map of settings made while the cluster runs.
-pub type Overrides<'a> = &'a dyn Fn(&str) -> Option<String>;
+impl Effective {
+    fn of(
+        name: Cow<'static, str>,
+        definition: &'static Definition,
+        value: Option<String>,
+        synonyms: Vec<Entry>,
+    ) -> Self {
+        let source = synonyms.first().map_or(Source::Default, |entry| entry.source);
+        Self { name, definition, value, source, synonyms }
+    }
+}
 
-/// The layers under a topic or a broker.
-#[derive(Clone, Copy)]
+/// The layers under a topic, a group or a broker.
+#[derive(Clone, Copy, Debug)]
 pub struct Layers<'a> {
     /// Set for this broker.
-    pub broker: Overrides<'a>,
+    pub broker: &'a ResourceConfigs,
     /// Set for all brokers.
-    pub cluster: Overrides<'a>,
+    pub cluster: &'a ResourceConfigs,
     /// What the node was started with.
     pub settings: &'a Settings,
 }
 
 impl Layers<'_> {
-    fn entries(&self, name: &'static str, into: &mut Vec<Entry>) {
-        let mut push = |value: Option<String>, source| {
-            into.extend(value.map(|value| Entry { name, value: Some(value), source }));
+    /// What the layer `source` says of `name`.
+    fn at(&self, source: Source, name: &str) -> Option<&str> {
+        match source {
+            Source::DynamicBroker => self.broker.get(name).map(|value| &**value),
+            Source::DynamicDefaultBroker => self.cluster.get(name).map(|value| &**value),
+            Source::StaticBroker => self.settings.set(name),
+            Source::Default => broker_key(name)?.default,
+            Source::DynamicTopic | Source::ClientMetrics | Source::Group => None,
+        }
+    }
+
+    /// Layer by layer, and name by name in each.
+    fn entries(&self, names: &[Cow<'static, str>]) -> Vec<Entry> {
+        const LAYERS: [Source; 4] =
+            [Source::DynamicBroker, Source::DynamicDefaultBroker, Source::StaticBroker, Source::Default];
+        let entry = |source, name: &Cow<'static, str>| {
+            Some(Entry { name: name.clone(), value: self.at(source, name)?.to_owned(), source })
         };
-        push((self.broker)(name), Source::DynamicBroker);
-        push((self.cluster)(name), Source::DynamicDefaultBroker);
-        push(self.settings.set(name).map(str::to_owned), Source::StaticBroker);
+        LAYERS.into_iter().flat_map(|source| names.iter().filter_map(move |name| entry(source, name))).collect()
     }
 
-    /// A broker key's value.
+    /// A broker key's value. A synonym that holds instead of the key is not the key's own.
     pub fn broker_value(&self, definition: &'static Definition) -> Effective {
-        let mut synonyms = Vec::new();
-        self.entries(definition.name, &mut synonyms);
-        let default = definition.default.map(str::to_owned);
-        synonyms.push(Entry { name: definition.name, value: default, source: Source::Default });
-        Effective { definition, value: synonyms[0].value.clone(), source: synonyms[0].source, synonyms }
+        let name = Cow::Borrowed(definition.name);
+        let synonyms = self.entries(&broker_synonyms(definition.name));
+        self.own(name, definition, synonyms)
     }
 
-    /// Every broker key's value.
-    pub fn broker_values(&self) -> impl Iterator<Item = Effective> {
-        BROKER_KEYS.iter().map(|definition| self.broker_value(definition))
+    /// What one listener's own setting is worth, before everybody's (KIP-103).
+    fn listener_value(&self, name: &str, definition: &'static Definition) -> Effective {
+        let name: Cow<'static, str> = Cow::Owned(name.to_owned());
+        let synonyms = self.entries(&[name.clone(), Cow::Borrowed(definition.name)]);
+        self.own(name, definition, synonyms)
+    }
+
+    /// What holds for one listener: its own setting in any layer, else everybody's.
+    pub fn text_for_listener(&self, listener: &str, name: &'static str) -> Option<String> {
+        const SET: [Source; 3] = [Source::DynamicBroker, Source::DynamicDefaultBroker, Source::StaticBroker];
+        let own = format!("listener.name.{}.{name}", listener.to_ascii_lowercase());
+        let own = SET.into_iter().find_map(|source| self.at(source, &own));
+        own.map(str::to_owned).or_else(|| self.broker_value(broker_key(name)?).value)
+    }
+
+    fn own(&self, name: Cow<'static, str>, definition: &'static Definition, mut synonyms: Vec<Entry>) -> Effective {
+        let skipped = synonyms.iter().take_while(|entry| entry.name != name).count();
+        synonyms.drain(..skipped);
+        let value = synonyms.first().map(|entry| entry.value.clone());
+        Effective::of(name, definition, value, synonyms)
+    }
+
+    /// Every broker key's value, and those that are set of keys which are not listed otherwise: single listeners' own.
+    pub fn broker_values(&self) -> Vec<Effective> {
+        let mut values: Vec<_> = BROKER_KEYS.iter().map(|definition| self.broker_value(definition)).collect();
+        let set = self.broker.keys().chain(self.cluster.keys()).map(|name| &**name).chain(self.settings.keys());
+        let mut names: Vec<&str> = set.collect();
+        names.sort_unstable();
+        names.dedup();
+        values.extend(names.into_iter().filter_map(|name| match unlisted_key(name) {
+            Some(definition) => Some(self.broker_value(definition)),
+            None => Some(self.listener_value(name, listener_key(name)?)),
+        }));
+        values
+    }
+
+    /// The value of a broker's key as text, for the broker's own use.
+    ///
+    /// # Panics
+    /// If there is no such key: names are literals of this crate.
+    pub fn text(&self, name: &str) -> String {
+        let definition = broker_key(name).unwrap_or_else(|| panic!("no configuration key {name}"));
+        self.broker_value(definition).value.unwrap_or_default()
     }
 
     /// A topic key's value.
-    pub fn topic_value(&self, topic: Overrides<'_>, key: &'static TopicKey) -> Effective {
+    pub fn topic_value(&self, topic: &ResourceConfigs, key: &'static TopicKey) -> Effective {
         let definition = &key.definition;
-        let mut synonyms = Vec::new();
-        if let Some(value) = topic(definition.name) {
-            synonyms.push(Entry { name: definition.name, value: Some(value), source: Source::DynamicTopic });
+        let names: Vec<_> = key.synonyms.iter().map(|(name, _)| Cow::Borrowed(*name)).collect();
+        let mut synonyms = self.entries(&names);
+        let broker_value = synonyms.first().map(|entry| in_own_unit(key, entry));
+        // Kafka names no default that stands under another key than the first.
+        if synonyms.first().is_some_and(|entry| entry.source == Source::Default && entry.name != names[0]) {
+            synonyms.clear();
         }
-        for (name, _) in key.synonyms {
-            self.entries(name, &mut synonyms);
+        let mut value = broker_value.or_else(|| definition.default.map(str::to_owned));
+        if let Some(set) = topic.get(definition.name) {
+            value = Some(set.to_string());
+            synonyms.insert(0, entry(definition.name, set, Source::DynamicTopic));
         }
-        let default_name = key.synonyms.first().map_or(definition.name, |(name, _)| name);
-        let default = definition.default.map(str::to_owned);
-        synonyms.push(Entry { name: default_name, value: default, source: Source::Default });
-        let holds = &synonyms[0];
-        let value = match holds.source {
-            Source::DynamicTopic | Source::Default => holds.value.clone(),
-            _ => holds.value.as_deref().map(|value| in_own_unit(key, holds.name, value)),
-        };
-        Effective { definition, value, source: holds.source, synonyms }
+        Effective::of(Cow::Borrowed(definition.name), definition, value, synonyms)
     }
 
     /// Every topic key's value.
-    pub fn topic_values(&self, topic: Overrides<'_>) -> impl Iterator<Item = Effective> {
-        TOPIC_KEYS.iter().map(move |key| self.topic_value(topic, key))
+    pub fn topic_values(&self, topic: &ResourceConfigs) -> Vec<Effective> {
+        TOPIC_KEYS.iter().map(|key| self.topic_value(topic, key)).collect()
+    }
+
+    /// A group key's value: the group's own, or that of the broker's key of the same name below `group.` (KIP-848).
+    pub fn group_value(&self, group: &ResourceConfigs, definition: &'static Definition) -> Effective {
+        let brokers = broker_key(&format!("group.{}", definition.name)).map(|key| self.broker_value(key));
+        let (mut value, mut synonyms) = match brokers {
+            Some(brokers) => (brokers.value, brokers.synonyms),
+            None => {
+                let default = definition.default.map(|value| entry(definition.name, value, Source::Default));
+                (definition.default.map(str::to_owned), default.into_iter().collect())
+            }
+        };
+        if let Some(set) = group.get(definition.name) {
+            value = Some(set.to_string());
+            synonyms.insert(0, entry(definition.name, set, Source::Group));
+        }
+        Effective::of(Cow::Borrowed(definition.name), definition, value, synonyms)
+    }
+
+    /// Every group key's value.
+    pub fn group_values(&self, group: &ResourceConfigs) -> Vec<Effective> {
+        GROUP_KEYS.iter().map(|definition| self.group_value(group, definition)).collect()
     }
 }
 
+/// A client metrics key's value: there is no layer below the subscription (KIP-714).
+pub fn client_metrics_value(subscription: &ResourceConfigs, definition: &'static Definition) -> Effective {
+    let set = subscription.get(definition.name);
+    let value = set.map(|value| value.to_string()).or_else(|| definition.default.map(str::to_owned));
+    let synonyms = set.map(|value| entry(definition.name, value, Source::ClientMetrics)).into_iter().collect();
+    Effective::of(Cow::Borrowed(definition.name), definition, value, synonyms)
+}
+
+fn entry(name: &'static str, value: &str, source: Source) -> Entry {
+    Entry { name: Cow::Borrowed(name), value: value.to_owned(), source }
+}
+
+/// Broker keys that say the same thing in other units, the finest first (Kafka's `brokerConfigSynonyms`).
+fn broker_synonyms(name: &'static str) -> Vec<Cow<'static, str>> {
+    const FAMILIES: [&[&str]; 3] = [
+        &["log.retention.ms", "log.retention.minutes", "log.retention.hours"],
+        &["log.roll.ms", "log.roll.hours"],
+        &["log.roll.jitter.ms", "log.roll.jitter.hours"],
+    ];
+    const FLUSH: &[&str] = &["log.flush.interval.ms", "log.flush.scheduler.interval.ms"];
+    let family = FAMILIES.into_iter().find(|family| family.contains(&name));
+    let family = family.or_else(|| (name == FLUSH[0]).then_some(FLUSH));
+    family.map_or_else(|| vec![Cow::Borrowed(name)], |family| family.iter().copied().map(Cow::Borrowed).collect())
+}
+
 /// A synonym's value in the unit of the topic's key. In a coarser unit every negative number means "no limit".
-fn in_own_unit(key: &TopicKey, synonym: &str, value: &str) -> String {
-    let factor = key.synonyms.iter().find(|(name, _)| *name == synonym).map_or(1, |&(_, factor)| factor);
-    match value.parse::<i64>() {
+fn in_own_unit(key: &TopicKey, entry: &Entry) -> String {
+    let factor = key.synonyms.iter().find(|(name, _)| *name == entry.name).map_or(1, |&(_, factor)| factor);
+    match entry.value.parse::<i64>() {
         Ok(number) if factor != 1 && number < 0 => "-1".to_owned(),
         Ok(number) if factor != 1 => number.saturating_mul(factor).to_string(),
-        _ => value.to_owned(),
+        _ => entry.value.clone(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::group_keys::group_key;
     use super::super::topic_keys::topic_key;
     use super::*;
 
-    fn check(topic: Option<&str>, cluster: &[(&str, &str)], file: &[&str], expected: (&str, Source)) {
-        let file: Vec<_> = file.iter().map(|s| (*s).to_owned()).collect();
-        let (settings, _) = Settings::load(None, std::iter::empty(), &file).unwrap();
-        let cluster = |name: &str| cluster.iter().find(|(k, _)| *k == name).map(|(_, v)| (*v).to_owned());
-        let layers = Layers { broker: &|_| None, cluster: &cluster, settings: &settings };
-        let topic = |_: &str| topic.map(str::to_owned);
-        let found = layers.topic_value(&topic, topic_key("retention.ms").unwrap());
+    fn configs(pairs: &[(&str, &str)]) -> ResourceConfigs {
+        pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
+    }
+
+    fn settings(pairs: &[&str]) -> Settings {
+        let pairs: Vec<_> = pairs.iter().map(|s| (*s).to_owned()).collect();
+        Settings::load(None, std::iter::empty(), &pairs).unwrap().0
+    }
+
+    /// Each of `Effective`'s synonyms as `name=value`.
+    fn shown(effective: &Effective) -> Vec<String> {
+        effective.synonyms.iter().map(|entry| format!("{}={}", entry.name, entry.value)).collect()
+    }
+
+    fn check(topic: &[(&str, &str)], cluster: &[(&str, &str)], file: &[&str], expected: (&str, Source)) {
+        let (broker, cluster, settings) = (configs(&[]), configs(cluster), settings(file));
+        let layers = Layers { broker: &broker, cluster: &cluster, settings: &settings };
+        let found = layers.topic_value(&configs(topic), topic_key("retention.ms").unwrap());
         assert_eq!((found.value.as_deref().unwrap(), found.source), expected);
     }
 
     #[test]
     fn the_topic_wins_then_the_cluster_then_the_file_then_the_default() {
-        check(Some("5"), &[("log.retention.ms", "6")], &["log.retention.ms=7"], ("5", Source::DynamicTopic));
-        check(None, &[("log.retention.ms", "6")], &["log.retention.ms=7"], ("6", Source::DynamicDefaultBroker));
-        check(None, &[], &["log.retention.ms=7"], ("7", Source::StaticBroker));
-        check(None, &[], &[], ("604800000", Source::Default));
+        let cluster = [("log.retention.ms", "6")];
+        check(&[("retention.ms", "5")], &cluster, &["log.retention.ms=7"], ("5", Source::DynamicTopic));
+        check(&[], &cluster, &["log.retention.ms=7"], ("6", Source::DynamicDefaultBroker));
+        check(&[], &[], &["log.retention.ms=7"], ("7", Source::StaticBroker));
+        check(&[], &[], &[], ("604800000", Source::Default));
     }
 
     #[test]
     fn the_finer_unit_wins_and_the_coarser_is_converted() {
-        check(None, &[], &["log.retention.hours=2", "log.retention.minutes=3"], ("180000", Source::StaticBroker));
-        check(None, &[], &["log.retention.hours=2"], ("7200000", Source::StaticBroker));
-        check(None, &[], &["log.retention.hours=-1"], ("-1", Source::StaticBroker));
+        check(&[], &[], &["log.retention.hours=2", "log.retention.minutes=3"], ("180000", Source::StaticBroker));
+        check(&[], &[], &["log.retention.hours=2"], ("7200000", Source::StaticBroker));
+        check(&[], &[], &["log.retention.hours=-1"], ("-1", Source::StaticBroker));
+    }
+
+    #[test]
+    fn a_broker_key_names_its_family_but_no_default_that_is_not_its_own() {
+        let (none, settings) = (configs(&[]), settings(&["log.retention.ms=-1"]));
+        let layers = Layers { broker: &none, cluster: &none, settings: &settings };
+        let value = |name| layers.broker_value(broker_key(name).unwrap());
+        assert_eq!(shown(&value("log.retention.ms")), ["log.retention.ms=-1", "log.retention.hours=168"]);
+        assert_eq!(shown(&value("log.retention.hours")), ["log.retention.hours=168"]);
+        assert_eq!(shown(&value("log.roll.ms")), Vec::<String>::new());
+        assert_eq!((value("log.roll.ms").value, value("log.roll.ms").source), (None, Source::Default));
+    }
+
+    #[test]
+    fn a_listeners_own_key_is_listed_before_everybodys() {
+        let broker = configs(&[("listener.name.external.ssl.keystore.location", "/new.pem")]);
+        let (none, settings) = (configs(&[]), settings(&["ssl.keystore.location=/old.pem"]));
+        let layers = Layers { broker: &broker, cluster: &none, settings: &settings };
+        let values = layers.broker_values();
+        let own = values.iter().find(|value| value.name.starts_with("listener.name.")).unwrap();
+        assert_eq!(own.source, Source::DynamicBroker);
+        assert_eq!(
+            shown(own),
+            ["listener.name.external.ssl.keystore.location=/new.pem", "ssl.keystore.location=/old.pem"]
+        );
+    }
+
+    #[test]
+    fn a_group_follows_the_broker_until_it_says_otherwise() {
+        let (none, settings) = (configs(&[]), settings(&["group.consumer.session.timeout.ms=50000"]));
+        let layers = Layers { broker: &none, cluster: &none, settings: &settings };
+        let key = group_key("consumer.session.timeout.ms").unwrap();
+        let value = |group: &[(&str, &str)]| {
+            let found = layers.group_value(&configs(group), key);
+            (found.value.clone().unwrap(), found.source, shown(&found).len())
+        };
+        assert_eq!(value(&[]), ("50000".to_owned(), Source::StaticBroker, 2));
+        assert_eq!(value(&[("consumer.session.timeout.ms", "47000")]), ("47000".to_owned(), Source::Group, 3));
     }
 }

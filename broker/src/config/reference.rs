@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use super::broker_keys::BROKER_KEYS;
-use super::definition::{Definition, Kind, Update};
+use super::client_metrics_keys::CLIENT_METRICS_KEYS;
+use super::definition::{Definition, Effect, Update};
+use super::group_keys::GROUP_KEYS;
 use super::topic_keys::TOPIC_KEYS;
 
 /// Keys whose default is not Kafka's: the key, Kafka's default, and why.
@@ -23,6 +25,9 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
         "50",
         "less than 1024 is raised to 1024, so that a burst of clients is not turned away",
     ),
+    ("ssl.keystore.type", "JKS", "PEM is what is read"),
+    ("ssl.truststore.type", "JKS", "PEM is what is read"),
+    ("listener.security.protocol.map", "all four protocols", "SASL is not built"),
     ("socket.receive.buffer.bytes", "102400", "left to the system, which tunes it"),
     ("socket.send.buffer.bytes", "102400", "left to the system, which tunes it"),
 ];
@@ -39,20 +44,41 @@ pub fn page() -> String {
     page.push_str("| key | default | values | broker keys | meaning |\n|---|---|---|---|---|\n");
     for key in TOPIC_KEYS {
         let synonyms: Vec<_> = key.synonyms.iter().map(|(name, _)| format!("`{name}`")).collect();
-        let Definition { name, default, kind, doc, .. } = key.definition;
-        let default = code(default.unwrap_or("null"));
-        let _ = writeln!(page, "| `{name}` | {default} | {} | {} | {doc} |", values(kind), synonyms.join(", "));
+        let definition = &key.definition;
+        let Definition { name, kind, .. } = definition;
+        let (default, synonyms, meaning) = (default(definition), synonyms.join(", "), meaning(definition));
+        let _ = writeln!(page, "| `{name}` | {default} | {kind} | {synonyms} | {meaning} |");
     }
     page.push_str("\n## Broker keys\n\n| key | default | values | changes | meaning |\n|---|---|---|---|---|\n");
-    for Definition { name, default, kind, doc, update } in BROKER_KEYS {
+    for definition in BROKER_KEYS.iter() {
+        let Definition { name, kind, update, .. } = definition;
         let update = match update {
             Update::ReadOnly => "at start",
+            Update::PerBroker => "at once, for one broker",
             Update::ClusterWide => "at once",
         };
-        let default = code(default.unwrap_or("null"));
-        let _ = writeln!(page, "| `{name}` | {default} | {} | {update} | {doc} |", values(*kind));
+        let (default, meaning) = (default(definition), meaning(definition));
+        let _ = writeln!(page, "| `{name}` | {default} | {kind} | {update} | {meaning} |");
+    }
+    for (title, keys) in [("Group", GROUP_KEYS), ("Client metrics", CLIENT_METRICS_KEYS)] {
+        let _ = write!(page, "\n## {title} keys\n\n| key | default | values | meaning |\n|---|---|---|---|\n");
+        for definition in keys {
+            let Definition { name, kind, .. } = definition;
+            let _ = writeln!(page, "| `{name}` | {} | {kind} | {} |", default(definition), meaning(definition));
+        }
     }
     page
+}
+
+fn default(definition: &Definition) -> String {
+    code(definition.default.unwrap_or("null"))
+}
+
+fn meaning(definition: &Definition) -> String {
+    match definition.effect {
+        Effect::Acts => definition.doc.to_owned(),
+        Effect::None(why) => format!("{} **No effect**: {why}.", definition.doc),
+    }
 }
 
 const HEAD: &str = "# Configuration
@@ -61,32 +87,14 @@ Settings come from `--config server.properties`, then `WEIR_*` variables (`WEIR_
 one, three for a hyphen), then `-o key=value`. Names, units and meanings are Kafka's. This page is made from the tables in
 `broker/src/config`.
 
+Every key of Apache Kafka 4.3 is taken and shown, so that its files and tools work. Those marked **No effect** change nothing: a start
+whose settings name one says so, with the reason.
+
 ## Where defaults differ from Kafka's
 ";
 
 fn code(text: &str) -> String {
     if text.is_empty() { "(empty)".to_owned() } else { format!("`{text}`") }
-}
-
-fn values(kind: Kind) -> String {
-    match kind {
-        Kind::Boolean => "true, false".to_owned(),
-        Kind::Short(min, max) | Kind::Int(min, max) | Kind::Long(min, max) => range(min, max),
-        Kind::Double(min, max) => format!("{min} to {max}"),
-        Kind::String => "text".to_owned(),
-        Kind::Password => "secret".to_owned(),
-        Kind::OneOf(words) => words.join(", "),
-        Kind::List => "list".to_owned(),
-        Kind::ListOf(words) => format!("list of {}", words.join(", ")),
-    }
-}
-
-fn range(min: i64, max: i64) -> String {
-    match max {
-        i64::MAX => format!("{min} or more"),
-        max if max == i64::from(i32::MAX) => format!("{min} or more"),
-        max => format!("{min} to {max}"),
-    }
 }
 
 #[cfg(test)]

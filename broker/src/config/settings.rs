@@ -3,11 +3,11 @@
 //! Owns how a setting is found and what is said of one that is not known. Knows no cluster state: dynamic settings are
 //! laid over these by [`super::effective`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::broker_keys::{BROKER_KEYS, broker_key, is_inapplicable};
-use super::definition::ConfigError;
+use super::definition::{ConfigError, Definition, Effect, Kind};
 use super::properties;
 
 /// The prefix of environment variables that set keys: `WEIR_LOG_RETENTION_MS` sets `log.retention.ms`.
@@ -39,8 +39,13 @@ pub enum SettingsError {
         source: properties::PropertiesError,
     },
     /// A value that its key does not take.
-    #[error(transparent)]
-    Invalid(#[from] ConfigError),
+    #[error("{error} (allowed: {allowed})")]
+    Invalid {
+        /// The key, the value and why not.
+        error: ConfigError,
+        /// What the key takes.
+        allowed: Kind,
+    },
     /// `-o` without an equals sign.
     #[error("-o {0}: expected key=value")]
     NotAPair(String),
@@ -56,7 +61,14 @@ pub enum SettingsWarning {
         /// The nearest known key.
         nearest: Option<&'static str>,
     },
-    /// Keys of Kafka's that have nothing to act on here.
+    /// Keys of Kafka's that are shown and change nothing.
+    WithoutEffect {
+        /// The keys.
+        keys: Vec<String>,
+        /// Why nothing acts on them.
+        why: String,
+    },
+    /// Keys of other versions and of plugins, which Kafka itself does not list.
     Inapplicable(Vec<String>),
 }
 
@@ -67,6 +79,9 @@ impl std::fmt::Display for SettingsWarning {
                 write!(f, "unknown configuration key {key} is ignored; did you mean {nearest}?")
             }
             Self::Unknown { key, nearest: None } => write!(f, "unknown configuration key {key} is ignored"),
+            Self::WithoutEffect { keys, why } => {
+                write!(f, "these configuration keys have no effect, for {why}: {}", keys.join(", "))
+            }
             Self::Inapplicable(keys) => {
                 write!(
                     f,
@@ -100,23 +115,49 @@ impl Settings {
     fn from_pairs(pairs: Vec<(String, String)>) -> Result<(Self, Vec<SettingsWarning>), SettingsError> {
         let mut settings = Self::default();
         let mut warnings = Vec::new();
-        let mut inapplicable = Vec::new();
+        let mut inapplicable = BTreeSet::new();
+        let mut without_effect: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for (key, value) in pairs {
             match definition_of(&key) {
                 Some(definition) => {
-                    let value = definition.check(&value).map_err(|error| ConfigError { key: key.clone(), ..error })?;
+                    let allowed = definition.kind;
+                    let value = definition.check(&value).map_err(|error| SettingsError::Invalid {
+                        error: ConfigError { key: key.clone(), ..error },
+                        allowed,
+                    })?;
+                    if let Effect::None(why) = definition.effect {
+                        without_effect.entry(why).or_default().insert(key.clone());
+                    }
                     settings.values.insert(key, value.to_owned());
                 }
-                None if is_inapplicable(&key) => inapplicable.push(key),
+                None if is_inapplicable(&key) => drop(inapplicable.insert(key)),
                 None => warnings.push(SettingsWarning::Unknown { nearest: nearest(&key), key }),
             }
         }
-        inapplicable.sort();
-        inapplicable.dedup();
+        settings.name_node_in_both_ways();
+        let without_effect = without_effect.into_iter().map(|(why, keys)| SettingsWarning::WithoutEffect {
+            keys: keys.into_iter().collect(),
+            why: why.to_owned(),
+        });
+        warnings.extend(without_effect);
         if !inapplicable.is_empty() {
-            warnings.push(SettingsWarning::Inapplicable(inapplicable));
+            warnings.push(SettingsWarning::Inapplicable(inapplicable.into_iter().collect()));
         }
         Ok((settings, warnings))
+    }
+
+    /// `node.id` and `broker.id` are one setting: whichever is set sets the other, as in Kafka.
+    fn name_node_in_both_ways(&mut self) {
+        for (set, other) in [("node.id", "broker.id"), ("broker.id", "node.id")] {
+            if let Some(id) = self.values.get(set).filter(|id| !id.starts_with('-')).cloned() {
+                self.values.entry(other.to_owned()).or_insert(id);
+            }
+        }
+    }
+
+    /// Every key that was set.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
     }
 
     /// What the key was set to, if it was.
@@ -153,12 +194,18 @@ impl Settings {
     }
 }
 
-/// The definition behind a key; `listener.name.<listener>.<key>` is checked as `<key>` (KIP-103).
-fn definition_of(key: &str) -> Option<&'static super::Definition> {
-    broker_key(key).or_else(|| {
-        let (_, key) = key.strip_prefix("listener.name.")?.split_once('.')?;
-        broker_key(key).filter(|definition| definition.name.starts_with("ssl."))
-    })
+/// The definition behind a key, be it everybody's or one listener's.
+fn definition_of(key: &str) -> Option<&'static Definition> {
+    broker_key(key).or_else(|| listener_key(key))
+}
+
+/// The definition behind `listener.name.<listener>.<key>` (KIP-103).
+pub fn listener_key(key: &str) -> Option<&'static Definition> {
+    let (_, key) = key.strip_prefix("listener.name.")?.split_once('.')?;
+    // A mechanism may stand between, as in `listener.name.external.plain.sasl.jaas.config`.
+    let of_mechanism = || broker_key(key.split_once('.')?.1).filter(|key| key.name.starts_with("sasl."));
+    let definition = broker_key(key).or_else(of_mechanism)?;
+    (definition.name.starts_with("ssl.") || definition.effect != Effect::Acts).then_some(definition)
 }
 
 fn read_file(path: &Path) -> Result<Vec<(String, String)>, SettingsError> {
@@ -177,7 +224,7 @@ fn environment_key(name: &str) -> Option<String> {
 }
 
 /// The known key that differs least from `key`, if it differs little.
-fn nearest(key: &str) -> Option<&'static str> {
+pub fn nearest(key: &str) -> Option<&'static str> {
     BROKER_KEYS
         .iter()
         .map(|known| (edit_distance(key, known.name), known.name))
@@ -234,16 +281,33 @@ mod tests {
     #[test]
     fn a_wrong_value_names_key_value_and_range() {
         let error = load(&[], &["num.partitions=0"]).unwrap_err();
-        assert_eq!(error.to_string(), "Invalid value 0 for configuration num.partitions: Value must be at least 1");
+        assert_eq!(
+            error.to_string(),
+            "Invalid value 0 for configuration num.partitions: Value must be at least 1 (allowed: 1 or more)"
+        );
     }
 
     #[test]
-    fn keys_that_do_not_apply_are_named_once() {
-        let (_, warnings) = load(&[], &["zookeeper.connect=a:1", "sasl.enabled.mechanisms=PLAIN"]).unwrap();
+    fn keys_that_do_not_apply_are_named_once_with_the_reason() {
+        let file = ["zookeeper.connect=a:1", "transaction.max.timeout.ms=5", "transaction.max.timeout.ms=6"];
+        let (settings, warnings) = load(&[], &file).unwrap();
+        let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
         assert_eq!(
             warnings,
-            [SettingsWarning::Inapplicable(vec!["sasl.enabled.mechanisms".into(), "zookeeper.connect".into()])]
+            [
+                "these configuration keys have no effect, for transactions are not built: transaction.max.timeout.ms",
+                "these configuration keys of Kafka's do not apply to Weir and are ignored: zookeeper.connect",
+            ]
         );
+        assert_eq!(settings.set("transaction.max.timeout.ms"), Some("6"));
+    }
+
+    #[test]
+    fn a_node_that_is_named_by_one_key_is_named_by_both() {
+        let id = |pair: &str, key: &str| load(&[], &[pair]).unwrap().0.set(key).map(str::to_owned);
+        assert_eq!(id("node.id=4", "broker.id").as_deref(), Some("4"));
+        assert_eq!(id("broker.id=4", "node.id").as_deref(), Some("4"));
+        assert_eq!(id("broker.id=-1", "node.id"), None);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! A topic's keys in the form its logs take them.
 
+use weir_controller::image::ResourceConfigs;
 use weir_protocol::compression::Codec;
 use weir_storage::config::{CleanupPolicy, CompressionType, LogConfig, TimestampType};
 
 use super::definition::list;
-use super::effective::{Layers, Overrides};
+use super::effective::Layers;
 use super::topic_keys::topic_key;
 
 /// What a topic's settings mean for the broker.
@@ -19,14 +20,14 @@ pub struct TopicConfig {
 impl TopicConfig {
     /// What holds for a topic with these overrides. Values were checked when they were set; one that does not parse all
     /// the same (a record of a later version, say) counts as its default.
-    pub fn new(layers: Layers<'_>, topic: Overrides<'_>) -> Self {
+    pub fn new(layers: Layers<'_>, topic: &ResourceConfigs) -> Self {
         Reader { layers, topic }.topic_config()
     }
 }
 
 struct Reader<'a> {
     layers: Layers<'a>,
-    topic: Overrides<'a>,
+    topic: &'a ResourceConfigs,
 }
 
 impl Reader<'_> {
@@ -109,8 +110,8 @@ mod tests {
 
     fn config(pairs: &[(&str, &str)]) -> TopicConfig {
         let settings = Settings::default();
-        let none = |_: &str| None;
-        let topic = |name: &str| pairs.iter().find(|(k, _)| *k == name).map(|(_, v)| (*v).to_owned());
+        let none = ResourceConfigs::new();
+        let topic = pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
         TopicConfig::new(Layers { broker: &none, cluster: &none, settings: &settings }, &topic)
     }
 

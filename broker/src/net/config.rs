@@ -1,10 +1,9 @@
 //! What the network must be told, with Kafka's names and defaults.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::connection_quota::ConnectionLimits;
 use super::tls_config::TlsServerConfig;
 
 /// How a listener protects its bytes.
@@ -34,12 +33,8 @@ pub struct ListenerConfig {
 pub struct NetworkConfig {
     /// `num.network.threads`.
     pub network_threads: usize,
-    /// `max.connections`.
-    pub max_connections: usize,
-    /// `max.connections.per.ip`.
-    pub max_connections_per_ip: usize,
-    /// `max.connections.per.ip.overrides`.
-    pub max_connections_per_ip_overrides: HashMap<IpAddr, usize>,
+    /// `max.connections` and its like, as they are at the start.
+    pub connection_limits: ConnectionLimits,
     /// `connections.max.idle.ms`; `None` for no limit.
     pub connections_max_idle: Option<Duration>,
     /// `socket.listen.backlog.size`; less than 1024 is taken as 1024.
@@ -68,9 +63,7 @@ impl Default for NetworkConfig {
     fn default() -> NetworkConfig {
         NetworkConfig {
             network_threads: 3,
-            max_connections: i32::MAX as usize,
-            max_connections_per_ip: i32::MAX as usize,
-            max_connections_per_ip_overrides: HashMap::new(),
+            connection_limits: ConnectionLimits::default(),
             connections_max_idle: Some(Duration::from_millis(600_000)),
             socket_listen_backlog_size: 50,
             socket_send_buffer_bytes: Some(102_400),

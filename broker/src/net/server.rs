@@ -29,6 +29,7 @@ pub struct BoundNetwork {
     config: NetworkConfig,
     listeners: Vec<Arc<Listener>>,
     metrics: Arc<NetworkMetrics>,
+    quota: Arc<ConnectionQuota>,
 }
 
 impl BoundNetwork {
@@ -42,7 +43,8 @@ impl BoundNetwork {
             listeners: listeners.iter().map(|listener| Arc::clone(&listener.metrics)).collect(),
             threads: (0..threads).map(|_| Arc::new(NetworkThreadMetrics::default())).collect(),
         });
-        Ok(BoundNetwork { config, listeners, metrics })
+        let quota = Arc::new(ConnectionQuota::new(config.connection_limits.clone()));
+        Ok(BoundNetwork { config, listeners, metrics, quota })
     }
 
     /// Each listener's name and the address it is bound to (the port, where 0 was asked for).
@@ -55,12 +57,16 @@ impl BoundNetwork {
         Arc::clone(&self.metrics)
     }
 
+    /// What limits connections, now and while they run.
+    pub fn connection_quota(&self) -> Arc<ConnectionQuota> {
+        Arc::clone(&self.quota)
+    }
+
     /// Starts the network threads and accepts connections.
     pub fn start<H: Handler>(self, handler: Arc<H>) -> io::Result<Network<H>> {
-        let BoundNetwork { config, listeners, metrics } = self;
+        let BoundNetwork { config, listeners, metrics, quota } = self;
         let (stop, stopping) = watch::channel(None);
         let memory = Arc::new(MemoryBudget::new(config.queued_max_request_bytes));
-        let quota = Arc::new(ConnectionQuota::new(&config));
         let config = Arc::new(config);
         let (handles, receivers) = thread_handles(&metrics);
         let acceptors = listeners.iter().map(|listener| Acceptor {

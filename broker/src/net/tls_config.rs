@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{RootCertStore, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 
 /// `ssl.client.auth`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,6 +54,29 @@ pub enum TlsConfigError {
     /// The authorities are not usable.
     #[error("the trusted authorities are not usable: {0}")]
     BadAuthority(String),
+    /// A cipher suite is asked for that is not built, or is not safe.
+    #[error("ssl.cipher.suites: {0} is not offered; there are {1}")]
+    UnknownCipherSuite(String, String),
+    /// No suite is left for the protocols asked for.
+    #[error("ssl.cipher.suites and ssl.enabled.protocols leave nothing to speak: {0}")]
+    NothingToSpeak(rustls::Error),
+}
+
+/// What a listener's TLS is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct TlsSettings<'a> {
+    /// The certificate chain in PEM, leaf first.
+    pub chain: &'a [u8],
+    /// The key in PEM, in PKCS#8, SEC1 or PKCS#1 form.
+    pub key: &'a [u8],
+    /// The authorities that sign clients, in PEM.
+    pub authorities: Option<&'a [u8]>,
+    /// Which clients must show a certificate.
+    pub client_auth: ClientAuth,
+    /// `TLSv1.2` and `TLSv1.3`; all where it is empty.
+    pub protocols: &'a [&'a str],
+    /// Suites by their standard names; all that are safe where it is empty.
+    pub cipher_suites: &'a [&'a str],
 }
 
 /// A listener's TLS settings, replaceable while it runs: new handshakes take the new ones.
@@ -62,15 +86,20 @@ pub struct TlsServerConfig {
 }
 
 impl TlsServerConfig {
-    /// From PEM texts: the chain leaf first, the key in PKCS#8, SEC1 or PKCS#1 form, and the authorities that sign clients.
+    /// Settings that are found good.
+    pub fn new(settings: &TlsSettings<'_>) -> Result<TlsServerConfig, TlsConfigError> {
+        let config = server_config(settings)?;
+        Ok(TlsServerConfig { current: ArcSwap::from_pointee(config) })
+    }
+
+    /// From PEM texts, with every protocol and suite.
     pub fn from_pem(
         chain: &[u8],
         key: &[u8],
         authorities: Option<&[u8]>,
         client_auth: ClientAuth,
     ) -> Result<TlsServerConfig, TlsConfigError> {
-        let config = server_config(chain, key, authorities, client_auth)?;
-        Ok(TlsServerConfig { current: ArcSwap::from_pointee(config) })
+        Self::new(&TlsSettings { chain, key, authorities, client_auth, protocols: &[], cipher_suites: &[] })
     }
 
     /// Takes the settings of `other` for handshakes from now on.
@@ -83,21 +112,21 @@ impl TlsServerConfig {
     }
 }
 
-fn server_config(
-    chain: &[u8],
-    key: &[u8],
-    authorities: Option<&[u8]>,
-    client_auth: ClientAuth,
-) -> Result<ServerConfig, TlsConfigError> {
+fn server_config(settings: &TlsSettings<'_>) -> Result<ServerConfig, TlsConfigError> {
+    let &TlsSettings { chain, key, authorities, client_auth, protocols, cipher_suites } = settings;
     let chain = certificates(chain).map_err(TlsConfigError::BadCertificate)?;
     if chain.is_empty() {
         return Err(TlsConfigError::NoCertificate);
     }
     let key = private_key(key)?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    keep_suites(&mut provider, cipher_suites)?;
+    let provider = Arc::new(provider);
+    let is_asked = |version: &&&SupportedProtocolVersion| protocols.is_empty() || protocols.contains(&name(version));
+    let versions: Vec<_> = rustls::ALL_VERSIONS.iter().filter(is_asked).copied().collect();
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(TlsConfigError::KeyRefused)?;
+        .with_protocol_versions(&versions)
+        .map_err(TlsConfigError::NothingToSpeak)?;
     let builder = match client_auth {
         ClientAuth::None => builder.with_no_client_auth(),
         ClientAuth::Requested | ClientAuth::Required => {
@@ -110,6 +139,32 @@ fn server_config(
         }
     };
     builder.with_single_cert(chain, key).map_err(TlsConfigError::KeyRefused)
+}
+
+/// Kafka's name of a version.
+fn name(version: &SupportedProtocolVersion) -> &'static str {
+    match version.version {
+        rustls::ProtocolVersion::TLSv1_2 => "TLSv1.2",
+        rustls::ProtocolVersion::TLSv1_3 => "TLSv1.3",
+        _ => "",
+    }
+}
+
+/// Takes away the suites that are not asked for.
+fn keep_suites(provider: &mut CryptoProvider, asked: &[&str]) -> Result<(), TlsConfigError> {
+    if asked.is_empty() {
+        return Ok(());
+    }
+    // The standard's names do not tell the suites of TLS 1.3 apart.
+    let name = |suite: &SupportedCipherSuite| {
+        suite.suite().as_str().map(|name| name.replacen("TLS13_", "TLS_", 1)).unwrap_or_default()
+    };
+    let offered: Vec<String> = provider.cipher_suites.iter().map(name).collect();
+    if let Some(unknown) = asked.iter().find(|asked| !offered.iter().any(|offered| offered == *asked)) {
+        return Err(TlsConfigError::UnknownCipherSuite((*unknown).to_owned(), offered.join(", ")));
+    }
+    provider.cipher_suites.retain(|suite| asked.contains(&&*name(suite)));
+    Ok(())
 }
 
 fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, pem::Error> {
@@ -169,5 +224,27 @@ mod tests {
         assert!(matches!(error(&chain, &key, ClientAuth::Required), TlsConfigError::NoAuthority));
         let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
         assert!(matches!(error(&chain, encrypted, ClientAuth::None), TlsConfigError::EncryptedKey));
+    }
+
+    #[test]
+    fn only_the_protocols_and_suites_asked_for_are_offered() {
+        let (chain, key) = pair();
+        let config = |protocols: &[&str], cipher_suites: &[&str]| {
+            TlsServerConfig::new(&TlsSettings {
+                chain: chain.as_bytes(),
+                key: key.as_bytes(),
+                authorities: None,
+                client_auth: ClientAuth::None,
+                protocols,
+                cipher_suites,
+            })
+        };
+        let suites = |config: TlsServerConfig| config.current().crypto_provider().cipher_suites.len();
+        assert_eq!(suites(config(&[], &["TLS_AES_256_GCM_SHA384"]).unwrap()), 1);
+        config(&["TLSv1.3"], &[]).unwrap();
+        let error = config(&[], &["TLS_RSA_WITH_NULL_MD5"]).unwrap_err().to_string();
+        assert!(error.contains("TLS_RSA_WITH_NULL_MD5 is not offered; there are TLS_AES_256_GCM_SHA384"), "{error}");
+        let nothing = config(&["TLSv1.2"], &["TLS_AES_256_GCM_SHA384"]).unwrap_err();
+        assert!(matches!(nothing, TlsConfigError::NothingToSpeak(_)), "{nothing}");
     }
 }

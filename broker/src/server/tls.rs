@@ -1,31 +1,25 @@
 //! A listener's TLS settings, from Kafka's `ssl.*` keys (KIP-651: PEM stores).
 
-use std::sync::Arc;
+use std::io;
+use std::path::Path;
 
 use super::StartError;
-use crate::config::{ConfigError, ListenerConfig, Settings};
-use crate::net::{self, ClientAuth, ListenerSecurity, SecurityProtocol, TlsServerConfig};
+use crate::config::definition::list;
+use crate::config::effective::Layers;
+use crate::config::{ConfigError, ListenerConfig};
+use crate::net::{ClientAuth, TlsServerConfig, TlsSettings};
 
-pub(super) fn network_listener(
-    settings: &Settings,
-    listener: &ListenerConfig,
-) -> Result<net::ListenerConfig, StartError> {
-    let security = match listener.protocol {
-        SecurityProtocol::Plaintext => ListenerSecurity::Plaintext,
-        SecurityProtocol::Ssl => ListenerSecurity::Tls(Arc::new(Keys { settings, listener }.tls()?)),
-    };
-    Ok(net::ListenerConfig {
-        name: listener.name.as_str().into(),
-        host: listener.host.clone(),
-        port: listener.port,
-        security,
-    })
+/// The largest store that is read, in bytes: no certificate chain comes near it.
+const MAX_STORE_BYTES: u64 = 1 << 20;
+
+/// What the layers say for `listener`: its own keys first, then everybody's (KIP-103).
+pub(super) fn tls_config(layers: Layers<'_>, listener: &ListenerConfig) -> Result<TlsServerConfig, StartError> {
+    Keys { layers, listener: &listener.name }.tls()
 }
 
-/// The `ssl.*` keys as one listener sees them: its own first, then everybody's (KIP-103).
 struct Keys<'a> {
-    settings: &'a Settings,
-    listener: &'a ListenerConfig,
+    layers: Layers<'a>,
+    listener: &'a str,
 }
 
 impl Keys<'_> {
@@ -38,7 +32,7 @@ impl Keys<'_> {
         let key = inline("ssl.keystore.key").or(store);
         let (Some(chain), Some(key)) = (chain, key) else {
             return Err(StartError::TlsIncomplete {
-                listener: self.listener.name.clone(),
+                listener: self.listener.to_owned(),
                 keys: "ssl.keystore.location, or ssl.keystore.key and ssl.keystore.certificate.chain,",
             });
         };
@@ -51,21 +45,28 @@ impl Keys<'_> {
             Some("requested") => ClientAuth::Requested,
             _ => ClientAuth::None,
         };
-        TlsServerConfig::from_pem(&chain, &key, authorities.as_deref(), client_auth)
-            .map_err(|source| StartError::Tls { listener: self.listener.name.clone(), source })
+        let protocols = self.value("ssl.enabled.protocols").unwrap_or_default();
+        let cipher_suites = self.value("ssl.cipher.suites").unwrap_or_default();
+        let settings = TlsSettings {
+            chain: &chain,
+            key: &key,
+            authorities: authorities.as_deref(),
+            client_auth,
+            protocols: &list(&protocols).collect::<Vec<_>>(),
+            cipher_suites: &list(&cipher_suites).collect::<Vec<_>>(),
+        };
+        TlsServerConfig::new(&settings).map_err(|source| StartError::Tls { listener: self.listener.to_owned(), source })
     }
 
     fn value(&self, key: &'static str) -> Option<String> {
-        let own = format!("listener.name.{}.{key}", self.listener.name.to_ascii_lowercase());
-        let value = self.settings.set(&own).or_else(|| self.settings.value(key))?;
-        (!value.is_empty()).then(|| value.to_owned())
+        self.layers.text_for_listener(self.listener, key).filter(|value| !value.is_empty())
     }
 
     fn file(&self, key: &'static str) -> Result<Option<Vec<u8>>, StartError> {
         let Some(path) = self.value(key) else { return Ok(None) };
-        match std::fs::read(&path) {
+        match read_store(Path::new(&path)) {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(source) => Err(StartError::TlsFile { listener: self.listener.name.clone(), key, path, source }),
+            Err(source) => Err(StartError::TlsFile { listener: self.listener.to_owned(), key, path, source }),
         }
     }
 
@@ -79,4 +80,16 @@ impl Keys<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// Reads a store whole. Its name may have come from a client: what has no end, or never begins, is not read.
+fn read_store(path: &Path) -> io::Result<Vec<u8>> {
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    if metadata.len() > MAX_STORE_BYTES {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is larger than {MAX_STORE_BYTES} bytes")));
+    }
+    std::fs::read(path)
 }

@@ -224,7 +224,7 @@ fn load_one(
         recovery_point: offset(&found.checkpoints.recovery_points).unwrap_or(Offset(0)),
         log_start: offset(&found.checkpoints.log_starts).unwrap_or(Offset(0)),
         shutdown: shutdown(directory.last_stop),
-        producer_id_expiration_ms: shared.config.producer_id_expiration_ms,
+        producer_id_expiration_ms: shared.producer_id_expiration_ms.load(Ordering::Relaxed),
         now_ms: shared.now_ms(),
     })
     .map_err(|error| error.to_string())?;

@@ -34,7 +34,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::JoinHandle;
 
 use parking_lot::{Mutex, RwLock};
@@ -124,6 +124,7 @@ impl LogManager {
             watcher::watch(directory, &alarm, config.on_offline.clone());
         }
         let shared = Arc::new(Shared {
+            producer_id_expiration_ms: AtomicI64::new(config.producer_id_expiration_ms),
             config,
             directories,
             logs: RwLock::new(HashMap::new()),
@@ -265,6 +266,16 @@ impl LogManager {
         }
     }
 
+    /// Remembers idle producers so long from now on, in every log.
+    pub fn set_producer_id_expiration_ms(&self, expiration_ms: i64) {
+        if self.shared.producer_id_expiration_ms.swap(expiration_ms, Ordering::Relaxed) == expiration_ms {
+            return;
+        }
+        for log in self.logs() {
+            log.set_producer_id_expiration_ms(expiration_ms);
+        }
+    }
+
     /// Calls `waker` once everything of `log` below `up_to` is durable, or with the error that took the directory offline.
     /// The fsync is done by the directory's flusher, which serves all that waits in one round; `waker` runs on its thread
     /// (or here, when nothing has to be waited for) and must be quick.
@@ -340,7 +351,6 @@ impl LogManager {
 
     /// Ends the threads; `false` if that was done before.
     fn stop_threads(&self) -> bool {
-        use std::sync::atomic::Ordering;
         if self.shared.closed.swap(true, Ordering::AcqRel) {
             return false;
         }

@@ -106,7 +106,7 @@ fn make(
         CreateError::Io { partition: partition.clone(), source }
     })?;
     let log = Log::create(dir, partition.clone(), topic_id, Arc::clone(&directory.context), config, shared.now_ms());
-    log.set_producer_id_expiration_ms(shared.config.producer_id_expiration_ms);
+    log.set_producer_id_expiration_ms(shared.producer_id_expiration_ms.load(Ordering::Relaxed));
     Ok(Arc::new(log))
 }
 

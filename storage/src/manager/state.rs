@@ -52,6 +52,8 @@ pub(super) struct Shared {
     pub(super) alarm: Arc<Alarm>,
     /// The smallest `flush.ms` of any partition, `i64::MAX` if none sets one.
     pub(super) flush_ms: AtomicI64,
+    /// How long an idle producer is remembered now; `config` has what it was at the start.
+    pub(super) producer_id_expiration_ms: AtomicI64,
     pub(super) closed: AtomicBool,
 }
 

@@ -23,8 +23,8 @@ use weir_tests::weir::{Weir, WeirOptions};
 /// Drivers that run at once: they wait more than they work.
 const WORKERS: usize = 3;
 
-/// What both brokers are told beyond where they listen.
-const SETTINGS: [&str; 5] = [
+/// What both brokers are told beyond where they listen. Weir takes all of it, and acts on what it has built.
+const SETTINGS: [&str; 12] = [
     // The default of three seconds would be most of the run of every driver with a group.
     "group.initial.rebalance.delay.ms=0",
     "offsets.topic.num.partitions=5",
@@ -33,13 +33,14 @@ const SETTINGS: [&str; 5] = [
     "socket.request.max.bytes=104857600",
     // Drivers write records of fixed, long gone times, which retention would take away; and reads of configurations show what a file sets.
     "log.retention.ms=-1",
-];
-
-/// What the reference alone is told, to stay small.
-const REFERENCE_SETTINGS: [&str; 3] = [
+    // So that the reference stays small.
     "log.cleaner.dedupe.buffer.size=10485760",
     "transaction.state.log.num.partitions=2",
+    "transaction.state.log.replication.factor=1",
+    "transaction.state.log.min.isr=1",
     "share.coordinator.state.topic.num.partitions=2",
+    "share.coordinator.state.topic.replication.factor=1",
+    "share.coordinator.state.topic.min.isr=1",
 ];
 
 type AnyError = Box<dyn Error + Send + Sync>;
@@ -138,7 +139,7 @@ fn start_reference(name: &str, work: &Path, certificates: &Certificates) -> Resu
     let dir = work.join(name);
     let mut options = ApacheKafkaOptions::new(&dir)?;
     let [ssl_port] = ports::free_ports()?;
-    options.settings = SETTINGS.iter().chain(&REFERENCE_SETTINGS).map(|setting| (*setting).to_owned()).collect();
+    options.settings = SETTINGS.iter().map(|setting| (*setting).to_owned()).collect();
     // Later lines of a properties file win.
     let options = options
         .clone()

@@ -29,6 +29,8 @@ final class AdminConfigCases {
             Outcome.section("configs.broker", () -> broker(admin));
             Outcome.section("configs.dynamic", () -> dynamic(admin));
             Outcome.section("configs.other", () -> other(admin));
+            Outcome.section("configs.groups", () -> groups(admin));
+            Outcome.section("configs.client-metrics", () -> clientMetrics(admin));
         }
     }
 
@@ -118,6 +120,19 @@ final class AdminConfigCases {
         });
         Outcome.of("config.refused.read-only", () -> alter(admin, BROKER, "node.id", "4", OpType.SET));
         Outcome.of("config.refused.dynamic-value", () -> alter(admin, EVERY_BROKER, "log.flush.interval.messages", "zero", OpType.SET));
+        Outcome.of("config.refused.dynamic-range", () -> alter(admin, EVERY_BROKER, "max.connections", "-1", OpType.SET));
+        Outcome.of("config.refused.dynamic-overrides", () -> alter(admin, BROKER, "max.connections.per.ip.overrides", "127.0.0.1", OpType.SET));
+        Outcome.of("config.refused.unknown-broker-config", () -> {
+            String taken = alter(admin, BROKER, "no.such.config", "1", OpType.SET);
+            alter(admin, BROKER, "no.such.config", null, OpType.DELETE);
+            return taken;
+        });
+        Outcome.of("config.refused.certificates-of-all", () -> alter(admin, BROKER, "ssl.keystore.location", "/nowhere.pem", OpType.SET));
+        Outcome.of("config.refused.certificates-of-cluster", () -> alter(admin, EVERY_BROKER, "listener.name.ssl.ssl.keystore.location", "/nowhere.pem", OpType.SET));
+        Outcome.of("config.refused.certificates-of-none", () -> alter(admin, BROKER, "listener.name.ssl.ssl.keystore.location", "/nowhere.pem", OpType.SET));
+        Outcome.of("config.refused.broker-not-a-number", () -> alter(admin, new ConfigResource(Type.BROKER, "one"), "log.retention.ms", "1", OpType.SET));
+        Outcome.of("config.refused.throttled-replicas", () -> alter(admin, TOPIC, "leader.replication.throttled.replicas", "all", OpType.SET));
+        Outcome.of("config.refused.gzip-level", () -> alter(admin, TOPIC, "compression.gzip.level", "0", OpType.SET));
         Outcome.of("config.refused.describe-unknown", () -> describe(admin, new ConfigResource(Type.TOPIC, "java-no-such-topic")));
         Outcome.of("config.refused.twice", () -> {
             admin.incrementalAlterConfigs(Map.of(TOPIC, List.of(
@@ -143,6 +158,11 @@ final class AdminConfigCases {
         changed(admin, "one-broker", BROKER, "log.flush.interval.messages", "2000000", OpType.SET, "2000000 ");
         Outcome.of("config.dynamic.topic-follows", () -> eventually(admin, new ConfigResource(Type.TOPIC, "java-groups"), "flush.messages", "2000000 "));
         changed(admin, "one-broker-deleted", BROKER, "log.flush.interval.messages", null, OpType.DELETE, "1000000 ");
+        changed(admin, "connections", EVERY_BROKER, "max.connections.per.ip", "100000", OpType.SET, "100000 ");
+        Outcome.of("config.dynamic.connections", () -> eventually(admin, BROKER, "max.connections.per.ip", "100000 "));
+        Outcome.of("config.dynamic.connections-deleted", () -> alter(admin, EVERY_BROKER, "max.connections.per.ip", null, OpType.DELETE));
+        changed(admin, "throttle", BROKER, "leader.replication.throttled.rate", "1000000000", OpType.SET, "1000000000 ");
+        Outcome.of("config.dynamic.throttle-deleted", () -> alter(admin, BROKER, "leader.replication.throttled.rate", null, OpType.DELETE));
         Outcome.of("config.dynamic.cluster-deleted", () -> alter(admin, EVERY_BROKER, "log.flush.interval.messages", null, OpType.DELETE));
     }
 
@@ -157,5 +177,42 @@ final class AdminConfigCases {
         Outcome.of("config.resources.topics", () -> admin.listConfigResources(java.util.Set.of(Type.TOPIC), new ListConfigResourcesOptions()).all().get().stream()
             .map(ConfigResource::name).filter(name -> name.startsWith("java-config")).sorted().toList());
         Outcome.of("config.resources.brokers", () -> admin.listConfigResources(java.util.Set.of(Type.BROKER), new ListConfigResourcesOptions()).all().get());
+    }
+
+    private static void groups(Admin admin) throws Exception {
+        ConfigResource group = new ConfigResource(Type.GROUP, "java-config-group");
+        changed(admin, "group", group, "consumer.session.timeout.ms", "50000", OpType.SET, "50000 ");
+        Outcome.of("config.group.listed", () -> admin.listConfigResources(java.util.Set.of(Type.GROUP), new ListConfigResourcesOptions()).all().get());
+        Outcome.of("config.group.refused.unknown", () -> alter(admin, group, "retention.ms", "1", OpType.SET));
+        Outcome.of("config.group.refused.not-a-number", () -> alter(admin, group, "consumer.session.timeout.ms", "soon", OpType.SET));
+        Outcome.of("config.group.refused.low", () -> alter(admin, group, "consumer.session.timeout.ms", "1000", OpType.SET));
+        Outcome.of("config.group.refused.high", () -> alter(admin, group, "streams.num.standby.replicas", "9", OpType.SET));
+        Outcome.of("config.group.refused.reset", () -> alter(admin, group, "share.auto.offset.reset", "tomorrow", OpType.SET));
+        Outcome.of("config.group.refused.nameless", () -> alter(admin, new ConfigResource(Type.GROUP, ""), "consumer.session.timeout.ms", "50000", OpType.SET));
+        Outcome.of("config.group.reset", () -> alter(admin, group, "share.auto.offset.reset", "by_duration:PT1H", OpType.SET));
+        Outcome.of("config.group.reset-deleted", () -> alter(admin, group, "share.auto.offset.reset", null, OpType.DELETE));
+        Outcome.of("config.group.deleted", () -> alter(admin, group, "consumer.session.timeout.ms", null, OpType.DELETE));
+        Outcome.of("config.group.describe-nameless", () -> describe(admin, new ConfigResource(Type.GROUP, "")));
+    }
+
+    private static void clientMetrics(Admin admin) throws Exception {
+        ConfigResource subscription = new ConfigResource(Type.CLIENT_METRICS, "java-metrics");
+        changed(admin, "client-metrics", subscription, "interval.ms", "60000", OpType.SET, "60000 ");
+        changed(admin, "client-metrics-list", subscription, "metrics", "org.apache.kafka.producer.,org.apache.kafka.consumer.", OpType.SET, "org.apache.kafka.producer.");
+        Outcome.of("config.client-metrics.append", () -> alter(admin, subscription, "metrics", "org.apache.kafka.streams.", OpType.APPEND));
+        Outcome.of("config.client-metrics.described", () -> describe(admin, subscription).stream().map(entry -> entry.name() + " " + plain(entry)).toList());
+        Outcome.of("config.client-metrics.listed", () -> admin.listConfigResources(java.util.Set.of(Type.CLIENT_METRICS), new ListConfigResourcesOptions()).all().get());
+        Outcome.of("config.client-metrics.refused.unknown", () -> alter(admin, subscription, "interval", "1", OpType.SET));
+        Outcome.of("config.client-metrics.refused.interval", () -> alter(admin, subscription, "interval.ms", "99", OpType.SET));
+        Outcome.of("config.client-metrics.refused.not-a-number", () -> alter(admin, subscription, "interval.ms", "soon", OpType.SET));
+        Outcome.of("config.client-metrics.refused.match", () -> alter(admin, subscription, "match", "colour=red", OpType.SET));
+        Outcome.of("config.client-metrics.refused.nameless", () -> alter(admin, new ConfigResource(Type.CLIENT_METRICS, ""), "interval.ms", "60000", OpType.SET));
+        Outcome.of("config.client-metrics.match", () -> alter(admin, subscription, "match", "client_id=app-.*", OpType.SET));
+        Outcome.of("config.client-metrics.deleted", () -> {
+            for (String name : List.of("interval.ms", "metrics", "match")) {
+                alter(admin, subscription, name, null, OpType.DELETE);
+            }
+            return admin.listConfigResources(java.util.Set.of(Type.CLIENT_METRICS), new ListConfigResourcesOptions()).all().get();
+        });
     }
 }

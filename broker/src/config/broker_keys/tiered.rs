@@ -1,0 +1,63 @@
+//! Tiered storage: `remote.*`.
+
+use super::super::definition::Definition;
+use super::super::definition::Kind::{Boolean, Int, Long, String};
+use super::super::definition::Update::{ClusterWide, ReadOnly};
+use super::row::{MAX_INT, MAX_LONG, key};
+use super::why::TIERED;
+
+#[rustfmt::skip]
+pub(super) static KEYS: &[Definition] = &[
+    key("follower.fetch.last.tiered.offset.enable", Boolean, Some("false"), ClusterWide,
+        "Whether a new follower begins where the leader's local log does.").without_effect(TIERED),
+    key("remote.fetch.max.wait.ms", Int(1, MAX_INT), Some("500"), ClusterWide,
+        "How long a fetch waits for tiered data, in milliseconds.").without_effect(TIERED),
+    key("remote.list.offsets.request.timeout.ms", Long(1, MAX_LONG), Some("30000"), ClusterWide,
+        "How long a look-up of an offset in tiered data may take, in milliseconds.").without_effect(TIERED),
+    key("remote.log.index.file.cache.total.size.bytes", Long(1, MAX_LONG), Some("1073741824"), ClusterWide,
+        "How much of tiered indexes is kept locally, in bytes.").without_effect(TIERED),
+    key("remote.log.manager.copier.thread.pool.size", Int(1, MAX_INT), Some("10"), ClusterWide,
+        "How many threads copy segments.").without_effect(TIERED),
+    key("remote.log.manager.copy.max.bytes.per.second", Long(1, MAX_LONG), Some("9223372036854775807"), ClusterWide,
+        "How many bytes a second are copied.").without_effect(TIERED),
+    key("remote.log.manager.copy.quota.window.num", Int(1, MAX_INT), Some("11"), ReadOnly,
+        "How many samples the rate of copying is made of.").without_effect(TIERED),
+    key("remote.log.manager.copy.quota.window.size.seconds", Int(1, MAX_INT), Some("1"), ReadOnly,
+        "How long a sample of the rate of copying lasts, in seconds.").without_effect(TIERED),
+    key("remote.log.manager.expiration.thread.pool.size", Int(1, MAX_INT), Some("10"), ClusterWide,
+        "How many threads delete expired segments.").without_effect(TIERED),
+    key("remote.log.manager.fetch.max.bytes.per.second", Long(1, MAX_LONG), Some("9223372036854775807"), ClusterWide,
+        "How many bytes a second are read back.").without_effect(TIERED),
+    key("remote.log.manager.fetch.quota.window.num", Int(1, MAX_INT), Some("11"), ReadOnly,
+        "How many samples the rate of reading back is made of.").without_effect(TIERED),
+    key("remote.log.manager.fetch.quota.window.size.seconds", Int(1, MAX_INT), Some("1"), ReadOnly,
+        "How long a sample of the rate of reading back lasts, in seconds.").without_effect(TIERED),
+    key("remote.log.manager.follower.thread.pool.size", Int(1, MAX_INT), Some("2"), ClusterWide,
+        "How many threads follow what a leader tiered.").without_effect(TIERED),
+    key("remote.log.manager.task.interval.ms", Long(1, MAX_LONG), Some("30000"), ReadOnly,
+        "How often segments to copy or delete are looked for, in milliseconds.").without_effect(TIERED),
+    key("remote.log.manager.thread.pool.size", Int(1, MAX_INT), Some("2"), ReadOnly,
+        "How many threads copy, delete and follow where those keys do not say.").without_effect(TIERED),
+    key("remote.log.metadata.custom.metadata.max.bytes", Int(0, MAX_INT), Some("128"), ReadOnly,
+        "How much a store may remember of a segment, in bytes.").without_effect(TIERED),
+    key("remote.log.metadata.manager.class.name", String, Some("org.apache.kafka.server.log.remote.metadata.storage.TopicBasedRemoteLogMetadataManager"), ReadOnly,
+        "The class that remembers which segments are tiered.").without_effect(TIERED),
+    key("remote.log.metadata.manager.class.path", String, None, ReadOnly,
+        "Where that class is found.").without_effect(TIERED),
+    key("remote.log.metadata.manager.impl.prefix", String, Some("rlmm.config."), ReadOnly,
+        "How the keys of that class begin.").without_effect(TIERED),
+    key("remote.log.metadata.manager.listener.name", String, None, ReadOnly,
+        "The listener that class uses.").without_effect(TIERED),
+    key("remote.log.reader.max.pending.tasks", Int(1, MAX_INT), Some("100"), ReadOnly,
+        "How many reads of tiered data may wait.").without_effect(TIERED),
+    key("remote.log.reader.threads", Int(1, MAX_INT), Some("10"), ClusterWide,
+        "How many threads read tiered data.").without_effect(TIERED),
+    key("remote.log.storage.manager.class.name", String, None, ReadOnly,
+        "The class that stores segments.").without_effect(TIERED),
+    key("remote.log.storage.manager.class.path", String, None, ReadOnly,
+        "Where that class is found.").without_effect(TIERED),
+    key("remote.log.storage.manager.impl.prefix", String, Some("rsm.config."), ReadOnly,
+        "How the keys of that class begin.").without_effect(TIERED),
+    key("remote.log.storage.system.enable", Boolean, Some("false"), ReadOnly,
+        "Whether topics can be tiered.").without_effect(TIERED),
+];
