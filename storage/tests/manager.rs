@@ -258,6 +258,23 @@ fn a_directory_that_is_added_joins_the_cluster_of_the_others() {
 }
 
 #[test]
+fn before_the_directories_have_been_looked_through_no_partition_is_made() {
+    let node = Node::new(2);
+    let partition = partition("orders", 0);
+    {
+        let manager = node.start();
+        append_times(&create(&manager, &partition), 3, 10);
+    }
+    // A client may ask before the load has begun. Made now, the partition would be there twice, or in the way of itself.
+    let manager = node.open();
+    let early = manager.create(&partition, TOPIC, Arc::new(LogConfig::default()), None);
+    assert!(matches!(early, Err(CreateError::Loading(_))), "{early:?}");
+    assert!(manager.dirs().iter().all(|dir| dir.offline.is_none()));
+    assert_eq!(load(&manager), 1);
+    assert_eq!(create(&manager, &partition).log_end_offset(), Offset(3));
+}
+
+#[test]
 fn a_partition_of_another_topic_is_set_aside_and_its_name_is_free() {
     let node = Node::new(1);
     let manager = node.start();

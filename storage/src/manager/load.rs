@@ -75,6 +75,7 @@ pub(super) type OnReady<'a> = &'a (dyn Fn(&Arc<Log>) + Sync);
 
 pub(super) fn load(shared: &Shared, assign: Assign<'_>, on_ready: OnReady<'_>) -> LoadSummary {
     let found: Vec<_> = shared.directories.iter().filter_map(|directory| survey(shared, directory)).collect();
+    shared.surveyed.store(true, Ordering::Release);
     let threads = shared.config.recovery_threads_per_dir.max(1);
     std::thread::scope(|scope| {
         for found in &found {

@@ -132,6 +132,7 @@ impl LogManager {
             metrics: LogManagerMetrics::default(),
             alarm,
             flush_ms: AtomicI64::new(i64::MAX),
+            surveyed: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         });
         let schedule = Arc::new(Mutex::new(Schedule::new(&shared, shared.now_ms())));
@@ -241,7 +242,7 @@ impl LogManager {
     }
 
     /// Makes a partition: in the directory with this id, or in the online directory that has the fewest. One that exists
-    /// with the same topic id is returned as it is.
+    /// with the same topic id is returned as it is. Until [`LogManager::load`] has found what is on disk, none is made.
     pub fn create(
         &self,
         partition: &TopicPartition,

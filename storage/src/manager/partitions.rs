@@ -64,6 +64,7 @@ fn reserve(
 ) -> Result<Reserved, CreateError> {
     let mut logs = shared.logs.write();
     match logs.get(partition) {
+        None if !shared.surveyed.load(Ordering::Acquire) => return Err(CreateError::Loading(partition.clone())),
         None => {}
         Some(Slot::Online { log, .. }) if log.topic_id() == topic_id => return Ok(Reserved::Exists(Arc::clone(log))),
         Some(Slot::Online { log, .. }) => {

@@ -54,6 +54,8 @@ pub(super) struct Shared {
     pub(super) flush_ms: AtomicI64,
     /// How long an idle producer is remembered now; `config` has what it was at the start.
     pub(super) producer_id_expiration_ms: AtomicI64,
+    /// Whether every partition that is on disk has its place in the map: until then none may be made, for it may be there.
+    pub(super) surveyed: AtomicBool,
     pub(super) closed: AtomicBool,
 }
 
