@@ -4,6 +4,7 @@ use uuid::Uuid;
 use weir_controller::image::{MetadataImage, PartitionRegistration, Topic};
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::PartitionIndex;
+use weir_protocol::messages::metadata_request::MetadataRequestTopic;
 use weir_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
@@ -15,6 +16,9 @@ use super::topics::{is_internal, is_valid_topic_name};
 use super::wire::broker_ids;
 use crate::net::Dispatch;
 
+/// The first version in which a topic may be asked for by its id (KIP-516).
+const FIRST_VERSION_WITH_TOPIC_IDS: i16 = 12;
+
 /// A topic of the request.
 enum Asked {
     Name(TopicName),
@@ -22,6 +26,9 @@ enum Asked {
 }
 
 pub(super) fn handle(call: Call, request: MetadataRequest) -> Dispatch {
+    if call.version() < FIRST_VERSION_WITH_TOPIC_IDS && request.topics.iter().flatten().any(is_asked_by_id) {
+        return call.ready(&refusal(&request));
+    }
     let image = call.image();
     let asked = asked_topics(&call, &request);
     let missing = match &asked {
@@ -35,6 +42,22 @@ pub(super) fn handle(call: Call, request: MetadataRequest) -> Dispatch {
         call.broker.create_automatically(missing).await;
         answer(&call, &call.image(), &request, asked)
     })
+}
+
+/// Versions 10 and 11 have the field already, but an answer cannot leave a name out, so nothing can be asked by id.
+fn is_asked_by_id(topic: &MetadataRequestTopic) -> bool {
+    topic.name.is_none() || !topic.topic_id.is_nil()
+}
+
+/// Kafka refuses such a request as a whole, and names what has no name by the empty one.
+fn refusal(request: &MetadataRequest) -> MetadataResponse {
+    let refused = request.topics.iter().flatten().map(|topic| {
+        let name = topic.name.as_ref().map_or_else(String::new, |name| name.to_string());
+        MetadataResponseTopic::default()
+            .with_name(Some(TopicName(StrBytes::from_string(name))))
+            .with_error_code(ErrorCode::InvalidRequest.code())
+    });
+    MetadataResponse::default().with_topics(refused.collect())
 }
 
 /// `None` is every topic. Version 0 says that with an empty list, later versions with null.
