@@ -122,6 +122,23 @@ fn a_parked_answer_is_dropped_when_its_client_is_gone() {
 }
 
 #[test]
+fn a_client_that_is_gone_is_noticed_although_no_more_of_its_requests_can_be_received() {
+    let server = Server::start();
+    for cut in [false, true] {
+        let mut client = server.connect();
+        let requests: Vec<u8> = (0..300).flat_map(|n| request(&format!("wait {n}"))).collect();
+        client.write_all(&requests).unwrap();
+        server.handler.parked(128);
+        if cut {
+            // Closing with this set sends a reset instead of an end.
+            socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+        drop(client);
+        server.handler.parked(0);
+    }
+}
+
+#[test]
 fn a_client_that_reads_nothing_is_not_received_from_for_ever() {
     let server = Server::start();
     let mut client = server.connect();

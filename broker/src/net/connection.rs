@@ -7,7 +7,8 @@
 //!
 //! Every bound stops the receiving, never the sending: [`MAX_IN_FLIGHT_REQUESTS`], [`MAX_UNSENT_RESPONSE_BYTES`] and
 //! [`MAX_UNSENT_CHUNKS`]. Nothing is spawned and nothing crosses threads; dropping the task drops all it holds, parked
-//! answers included. While answers are parked the socket is still read, so a dead peer is noticed.
+//! answers included. While answers are parked the socket is still read, so a dead peer is noticed; while so many are parked
+//! that nothing more is received, a look every [`HANG_UP_LOOK`] notices it.
 
 use std::future::poll_fn;
 use std::io;
@@ -44,6 +45,8 @@ const DISPATCH_TURN_REQUESTS: usize = 256;
 /// How long a request may be held up by lack of memory before its connection is closed.
 const MEMORY_STALL: Duration = Duration::from_secs(10);
 
+/// How often a connection that has the most requests in flight, and so receives nothing, looks whether its peer has gone.
+const HANG_UP_LOOK: Duration = Duration::from_secs(1);
 /// How often a connection without limits looks at itself.
 const NO_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
@@ -92,6 +95,8 @@ pub(super) struct Connection<H: Handler> {
     stalled_since: Option<Instant>,
     /// Since when a request waits for memory.
     starved_since: Option<Instant>,
+    /// When it last looked whether its peer has gone.
+    looked_at: Instant,
     timer: Pin<Box<Sleep>>,
     /// What the thread's count of requests in flight holds of this connection.
     counted_in_flight: usize,
@@ -118,6 +123,7 @@ impl<H: Handler> Connection<H> {
             last_activity: now,
             stalled_since: None,
             starved_since: None,
+            looked_at: now,
             timer: Box::pin(sleep_until(now + first_check)),
             counted_in_flight: 0,
         }
@@ -205,9 +211,13 @@ impl<H: Handler> Connection<H> {
     fn may_receive(&self) -> bool {
         !self.answers.ended()
             && !self.thread.draining.get()
-            && self.answers.len() < MAX_IN_FLIGHT_REQUESTS
+            && !self.is_pipeline_full()
             && self.outbox.memory_bytes() < MAX_UNSENT_RESPONSE_BYTES
             && self.outbox.len() < MAX_UNSENT_CHUNKS
+    }
+
+    fn is_pipeline_full(&self) -> bool {
+        self.answers.len() >= MAX_IN_FLIGHT_REQUESTS
     }
 
     /// Whether enough answers have gathered, and the socket is not known to be full.
@@ -259,9 +269,18 @@ impl<H: Handler> Connection<H> {
     /// The timer is not moved with every request: when it fires, it looks how long there has been nothing to do.
     fn poll_timer(&mut self, context: &mut Context<'_>, mut now: Instant) -> Poll<CloseReason> {
         loop {
-            let (next, reason) = self.next_deadline(now);
+            let (mut next, reason) = self.next_deadline(now);
             if now >= next {
                 return Poll::Ready(reason);
+            }
+            if self.is_pipeline_full() {
+                if now >= self.looked_at + HANG_UP_LOOK {
+                    if self.transport.is_hung_up() {
+                        return Poll::Ready(CloseReason::PeerClosed);
+                    }
+                    self.looked_at = now;
+                }
+                next = next.min(self.looked_at + HANG_UP_LOOK);
             }
             if self.timer.deadline() > next || now >= self.timer.deadline() {
                 self.timer.as_mut().reset(next);

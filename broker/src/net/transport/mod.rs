@@ -9,6 +9,7 @@ mod tls;
 use std::io;
 use std::task::{Context, Poll};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustls::pki_types::CertificateDer;
 
 use super::frame_reader::FrameReader;
@@ -68,6 +69,17 @@ impl Transport {
                 Transport::Plaintext(_) => true,
                 Transport::Tls(transport) => transport.is_sent(),
             }
+    }
+
+    /// Whether the peer has ended or cut the connection, told without receiving what it may have sent before.
+    pub(super) fn is_hung_up(&self) -> bool {
+        let stream = match self {
+            Transport::Plaintext(transport) => transport.stream(),
+            Transport::Tls(transport) => transport.stream(),
+        };
+        // Errors and the end of both directions are told unasked.
+        let mut asked = [PollFd::new(stream, PollFlags::RDHUP)];
+        poll(&mut asked, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
     /// Says goodbye as far as the socket takes it at once.

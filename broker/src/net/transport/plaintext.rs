@@ -38,6 +38,10 @@ impl PlaintextTransport {
         PlaintextTransport { stream, warmth: Warmth::default() }
     }
 
+    pub(super) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
     pub(super) fn poll_receive(
         &mut self,
         context: &mut Context<'_>,

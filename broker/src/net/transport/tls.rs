@@ -111,6 +111,10 @@ impl TlsTransport {
         }
     }
 
+    pub(super) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
     pub(super) fn peer_certificates(&self) -> Vec<CertificateDer<'static>> {
         self.session.peer_certificates().map(|chain| chain.to_vec()).unwrap_or_default()
     }
