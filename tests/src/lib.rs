@@ -6,9 +6,12 @@
 pub mod apache_kafka;
 pub mod certificates;
 pub mod clients;
+pub mod handles;
 pub mod ledger;
 pub mod paths;
 pub mod ports;
 pub mod process;
 pub mod readiness;
+pub mod usage;
 pub mod weir;
+pub mod wire;

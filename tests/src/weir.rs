@@ -1,9 +1,9 @@
 //! The `weir` binary, started as its users start it, on free ports and a directory of its own.
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use crate::certificates::Certificates;
@@ -55,6 +55,17 @@ impl WeirOptions {
     /// The data directory (`log.dirs`).
     pub fn data_dir(&self) -> PathBuf {
         self.dir.join("data")
+    }
+
+    /// Starts a broker that is expected not to start, and gives how it ended and what it said.
+    pub fn start_refused(&self) -> io::Result<(ExitStatus, String)> {
+        std::fs::create_dir_all(&self.dir)?;
+        let log = self.dir.join("refused.log");
+        let mut process = Process::start(&mut self.command(), &log)?;
+        let status = process.wait(START_PATIENCE)?;
+        let said = std::fs::read_to_string(&log)?;
+        std::fs::remove_file(log)?;
+        Ok((status, said))
     }
 
     fn command(&self) -> Command {
@@ -109,6 +120,17 @@ impl Weir {
     /// `host:port` of the TLS listener, where there is one.
     pub fn ssl_bootstrap(&self) -> Option<String> {
         self.options.ssl.as_ref().map(|(port, _)| format!("127.0.0.1:{port}"))
+    }
+
+    /// The sum of a metric over its labels, as `/metrics` has it.
+    pub fn metric(&self, name: &str) -> io::Result<f64> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.options.http_port))?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        let of_name = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
+        let values = text.lines().filter(of_name).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        values.reduce(|sum, value| sum + value).ok_or_else(|| io::Error::other(format!("no metric is called {name}")))
     }
 
     /// What it was started with; starting again with the same opens the same data on the same ports.

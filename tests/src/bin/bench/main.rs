@@ -14,8 +14,6 @@ mod pace;
 mod report;
 mod scenario;
 mod subject;
-mod usage;
-mod wire;
 
 use std::env;
 use std::error::Error;

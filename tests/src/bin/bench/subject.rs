@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use weir_tests::apache_kafka::{ApacheKafka, ApacheKafkaOptions};
 use weir_tests::certificates::Certificates;
+use weir_tests::usage;
 use weir_tests::weir::{Weir, WeirOptions};
+use weir_tests::wire::{self, NewTopic, Wire};
 
 use crate::load::{Load, Work};
 use crate::report::Who;
-use crate::usage;
-use crate::wire::{self, NewTopic, Wire};
 
 /// The flags of Apache Kafka's own start script.
 const KAFKA_JVM_FLAGS: [&str; 6] =

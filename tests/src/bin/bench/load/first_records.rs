@@ -8,7 +8,7 @@ use rdkafka::ClientContext;
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 
 use super::{Both, Load, LoadRun, PATIENCE, client_config};
-use crate::wire::{NewTopic, Wire};
+use weir_tests::wire::{NewTopic, Wire};
 
 #[derive(Debug, Default)]
 struct Acknowledged(AtomicU64);

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::child::{self, ChildProcess};
 use crate::latencies::Percentiles;
-use crate::usage;
+use weir_tests::usage;
 
 /// The child's role that makes load.
 pub(crate) const ROLE: &str = "load";

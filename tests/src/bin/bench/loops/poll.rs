@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::LoopRun;
 use crate::latencies::Latencies;
 use crate::pace::{Pace, WARM_UP_SECONDS};
-use crate::usage;
+use weir_tests::usage;
 
 /// An acknowledgement and a consumer's request: about what they are without their fields.
 const SMALL: usize = 32;

@@ -13,7 +13,7 @@ use std::time::Instant;
 use rand::RngCore;
 
 use super::LoopRun;
-use crate::usage;
+use weir_tests::usage;
 
 /// Files written in turn, as four partitions are.
 const FILES: usize = 4;

@@ -9,7 +9,7 @@ use std::time::Instant;
 use rand::RngCore;
 
 use super::LoopRun;
-use crate::usage;
+use weir_tests::usage;
 
 /// Files sent from in turn, as four partitions are.
 const FILES: usize = 4;

@@ -4,12 +4,12 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use weir_tests::handles;
+use weir_tests::wire::Wire;
 
 use super::Bench;
 use crate::report::{Sheet, Who};
 use crate::subject::Subject;
-use crate::wire::Wire;
 
 /// How long the broker is left alone before it is weighed.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -18,7 +18,10 @@ const OTHER_HANDLES: u64 = 100;
 
 pub(super) fn measure(bench: &Bench<'_>, who: Who, sheet: &mut Sheet) -> io::Result<()> {
     let connections = bench.options.connections();
-    allow_handles(u64::from(connections) + OTHER_HANDLES)?;
+    let needed = u64::from(connections) + OTHER_HANDLES;
+    if handles::raise_limit()? < needed {
+        return Err(io::Error::other(format!("{connections} connections need {needed} file handles (ulimit -Hn)")));
+    }
     let mut subject = Subject::start(who, bench.work_dir, &[])?;
     open(&subject, 10)?;
     thread::sleep(SETTLE);
@@ -40,16 +43,4 @@ fn open(subject: &Subject, count: u32) -> io::Result<Vec<Wire>> {
         Ok(wire)
     };
     (0..count).map(connect).collect()
-}
-
-/// Raises the limit of this process, which its children inherit, as far as it may.
-fn allow_handles(needed: u64) -> io::Result<()> {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= needed) {
-        return Ok(());
-    }
-    if limit.maximum.is_some_and(|maximum| maximum < needed) {
-        return Err(io::Error::other(format!("needs {needed} file handles, and the limit is {:?}", limit.maximum)));
-    }
-    Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?)
 }

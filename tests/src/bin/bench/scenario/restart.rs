@@ -18,7 +18,7 @@ use super::idle::ms;
 use crate::load::VALUE_BYTES;
 use crate::report::{Sheet, Who};
 use crate::subject::Subject;
-use crate::wire::Wire;
+use weir_tests::wire::Wire;
 
 /// Partitions of each topic, so that one request can name a topic's.
 const A_TOPIC: u32 = 1000;

@@ -8,7 +8,7 @@ use super::idle::ms;
 use crate::load::{self, Work};
 use crate::report::{Sheet, Who};
 use crate::subject::{Stopped, Subject};
-use crate::wire::NewTopic;
+use weir_tests::wire::NewTopic;
 
 const MANY: u32 = 1000;
 /// Topics, partitions of each, and the keys of the figures.

@@ -7,7 +7,7 @@ use std::io;
 const USER_HZ: f64 = 100.0;
 
 /// CPU-seconds that `pid` has used so far, in user and in system mode.
-pub(crate) fn cpu_seconds(pid: u32) -> io::Result<f64> {
+pub fn cpu_seconds(pid: u32) -> io::Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The second field is the program's name in parentheses and may hold anything; `utime` and `stime` are the 14th and 15th.
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
@@ -20,11 +20,20 @@ pub(crate) fn cpu_seconds(pid: u32) -> io::Result<f64> {
 }
 
 /// Resident bytes of `pid`, files it maps included (`VmRSS`).
-pub(crate) fn resident_bytes(pid: u32) -> io::Result<f64> {
+pub fn resident_bytes(pid: u32) -> io::Result<f64> {
+    status_bytes(pid, "VmRSS")
+}
+
+/// The most that was ever resident of `pid` (`VmHWM`).
+pub fn peak_resident_bytes(pid: u32) -> io::Result<f64> {
+    status_bytes(pid, "VmHWM")
+}
+
+fn status_bytes(pid: u32, name: &str) -> io::Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let kibibytes = line.and_then(|line| line.split_ascii_whitespace().next()?.parse::<f64>().ok());
-    kibibytes.map(|count| count * 1024.0).ok_or_else(|| io::Error::other(format!("/proc/{pid}/status has no VmRSS")))
+    kibibytes.map(|count| count * 1024.0).ok_or_else(|| io::Error::other(format!("/proc/{pid}/status has no {name}")))
 }
 
 #[cfg(test)]
@@ -35,7 +44,8 @@ mod tests {
     fn this_process_has_memory_and_its_cpu_time_only_grows() {
         let me = std::process::id();
         let before = cpu_seconds(me).expect("own stat");
-        assert!(resident_bytes(me).expect("own status") > 100_000.0);
+        let resident = resident_bytes(me).expect("own status");
+        assert!(resident > 100_000.0 && peak_resident_bytes(me).expect("own status") >= resident);
         assert!(cpu_seconds(me).expect("own stat") >= before);
     }
 }
