@@ -4,6 +4,7 @@
 //! what a client saw at each, and certificates for tests. It never links the broker: what is tested is the binary.
 
 pub mod apache_kafka;
+pub mod bad_batches;
 pub mod certificates;
 pub mod clients;
 pub mod handles;

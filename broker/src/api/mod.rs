@@ -29,6 +29,7 @@ mod metadata;
 mod offset_for_leader_epoch;
 mod operations;
 mod produce;
+mod produced_batch;
 mod registry;
 mod topics;
 mod wire;

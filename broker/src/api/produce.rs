@@ -16,6 +16,7 @@ use weir_protocol::messages::{BrokerId, ProduceRequest, ProduceResponse, StrByte
 use weir_protocol::records::batch::BatchHeader;
 
 use super::call::Call;
+use super::produced_batch;
 use crate::net::{Dispatch, Frame};
 use crate::partition::{Appended, Partition, PartitionError, Placement, ProduceOrigin};
 
@@ -136,9 +137,7 @@ fn owned(name: &TopicName) -> TopicName {
 fn append(call: &Call, part: &Part, frame: &mut [u8], acks: i16) -> Result<Appended, PartitionError> {
     let partition = part.partition.as_ref().map_err(Clone::clone)?;
     let records = part.records.clone().and_then(|range| frame.get_mut(range)).unwrap_or_default();
-    if records.is_empty() {
-        return Err(PartitionError::new(ErrorCode::InvalidRecord, "The request holds no records for the partition."));
-    }
+    let records = produced_batch::only_batch(call.version(), records)?;
     // Whatever is wrong with the header is the log's to say.
     if BatchHeader::parse(records).is_ok_and(|header| header.is_transactional()) {
         return Err(no_transactions());

@@ -309,6 +309,12 @@ pub fn verify_crc(bytes: &[u8]) -> Result<(), BatchError> {
     Err(BatchError::CrcMismatch { stored: header.crc, computed })
 }
 
+/// Whether the CRC of the whole batch `batch` matches, whatever else its header says.
+pub fn crc_matches(batch: &[u8]) -> bool {
+    let stored = batch.get(CRC_AT..ATTRIBUTES_AT).and_then(|bytes| bytes.first_chunk());
+    stored.is_some_and(|stored| u32::from_be_bytes(*stored) == crc32c::crc32c(&batch[ATTRIBUTES_AT..]))
+}
+
 /// Walks the batches of `bytes`: each one's header and all its bytes. Ends after the first error. CRCs are not checked.
 #[inline]
 pub fn batches(bytes: &[u8]) -> Batches<'_> {

@@ -93,7 +93,7 @@ fn check_client_batch(header: &BatchHeader, config: &LogConfig, now_ms: i64) -> 
             header.base_offset
         ));
     }
-    if header.records_count <= 0 || header.records_count != header.last_offset_delta + 1 {
+    if header.records_count <= 0 || i64::from(header.records_count) != i64::from(header.last_offset_delta) + 1 {
         return invalid(format!(
             "Inconsistent batch offset range [{}, {}] and count of records {}",
             header.base_offset,
@@ -227,6 +227,14 @@ mod tests {
         assert!(
             refused(&one(BatchBuilder::new(Codec::None).last_offset_delta(3))).contains("Inconsistent batch offset")
         );
+    }
+
+    #[test]
+    fn the_largest_offset_delta_is_refused_like_any_that_is_wrong() {
+        let mut bytes = plain();
+        bytes[23..27].copy_from_slice(&i32::MAX.to_be_bytes());
+        patch::rewrite_crc(&mut bytes);
+        assert!(refused(&bytes).contains("Inconsistent batch offset range [0, 2147483647]"));
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub struct Driver {
 }
 
 /// Every driver, the slow ones first so that they overlap with the rest.
-pub const DRIVERS: [Driver; 9] = [
+pub const DRIVERS: [Driver; 10] = [
     driver("jvm-tools", Toolchain::Java, "JvmTools", 300),
     driver("java", Toolchain::Java, "JavaClient", 300),
     driver("librdkafka-rust", Toolchain::Cargo, "librdkafka-driver", 180),
@@ -47,6 +47,7 @@ pub const DRIVERS: [Driver; 9] = [
     driver("franz-go", Toolchain::Go, "franz", 180),
     driver("sarama", Toolchain::Go, "sarama", 180),
     driver("kafkajs", Toolchain::Node, "driver.js", 180),
+    driver("wire", Toolchain::Cargo, "wire-driver", 180),
 ];
 
 const fn driver(name: &'static str, toolchain: Toolchain, program: &'static str, patience_s: u64) -> Driver {
