@@ -1,50 +1,31 @@
-//! The chaos suite: one broker killed again and again under the load of an idempotent producer and a reader; what it acknowledged must be
-//! there, once, in order, at the offset it said.
-//!
-//! `chaos [KILLS] [SEED]`: the bounded number of CI unless told. The seed decides when the kills fall.
+//! What is under load while the broker is killed: an idempotent producer, a reader that follows it, and the read of everything at the end.
 
 use std::collections::HashMap;
-use std::env;
-use std::error::Error;
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::{ClientContext, DefaultClientContext};
+use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
-use tempfile::TempDir;
 
 use weir_tests::ledger::{Ledger, Place};
-use weir_tests::weir::{Weir, WeirOptions};
 
-const KILLS: u32 = 60;
-const TOPIC: &str = "chaos";
-const PARTITIONS: i32 = 6;
-/// How long a broker lives before it is killed, at most.
-const LIFE_MAX_MS: u64 = 400;
-/// Small segments, so that kills fall on rolls too.
-const SEGMENT_BYTES: &str = "1048576";
+use super::plan::Plan;
+use super::{AnyError, PARTITIONS, SETTLE, TOPIC};
+
 const VALUE_BYTES: usize = 500;
-/// How long the last flush and the last read may take.
-const SETTLE: Duration = Duration::from_secs(120);
-
-type AnyError = Box<dyn Error + Send + Sync>;
 
 /// Takes acknowledgements to the ledger.
-struct Acknowledgements {
+pub(crate) struct Acknowledgements {
     ledger: Arc<Mutex<Ledger>>,
-    refused: AtomicU64,
+    pub(crate) refused: AtomicU64,
 }
 
 impl ClientContext for Acknowledgements {
@@ -69,8 +50,8 @@ impl ProducerContext for Acknowledgements {
     }
 }
 
-/// A reader that says nothing about lost connections.
-struct Quiet;
+/// A client that says nothing about lost connections.
+pub(crate) struct Quiet;
 
 impl ClientContext for Quiet {
     fn error(&self, _error: KafkaError, _reason: &str) {}
@@ -78,86 +59,29 @@ impl ClientContext for Quiet {
 
 impl rdkafka::consumer::ConsumerContext for Quiet {}
 
-fn main() -> Result<ExitCode, AnyError> {
-    let mut arguments = env::args().skip(1);
-    let kills: u32 = arguments.next().map_or(Ok(KILLS), |text| text.parse())?;
-    let seed: u64 = arguments.next().map_or(Ok(rand::rng().random()), |text| text.parse())?;
-    println!("chaos: {kills} kills, seed {seed}");
-    let dir = TempDir::new()?;
-    let mut weir = Weir::start(WeirOptions::new(dir.path())?)?;
-    let bootstrap = weir.bootstrap();
-    create_topic(&bootstrap)?;
-
-    let ledger = Arc::new(Mutex::new(Ledger::default()));
-    let producer = Arc::new(producer(&bootstrap, Arc::clone(&ledger))?);
-    let running = Arc::new(AtomicBool::new(true));
-    let sender = spawn_sender(Arc::clone(&producer), Arc::clone(&running));
-    let reader = spawn_reader(&bootstrap, Arc::clone(&ledger), Arc::clone(&running))?;
-
-    let mut random = StdRng::seed_from_u64(seed);
-    let mut slowest = Duration::ZERO;
-    for _ in 0..kills {
-        thread::sleep(Duration::from_millis(random.random_range(0..LIFE_MAX_MS)));
-        let options = weir.kill()?;
-        weir = Weir::start(options)?;
-        slowest = slowest.max(weir.ready_after());
-    }
-    running.store(false, Ordering::Relaxed);
-    let sent = sender.join().map_err(|_| "the sender died")??;
-    producer.flush(SETTLE)?;
-    reader.join().map_err(|_| "the reader died")??;
-    let everything = read_everything(&bootstrap)?;
-    let refused = producer.context().refused.load(Ordering::Relaxed);
-    drop(producer);
-
-    let ledger = Arc::into_inner(ledger).ok_or("the ledger is still held")?;
-    let ledger = ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let acknowledged = ledger.acknowledged();
-    println!("chaos: {sent} sent, {acknowledged} acknowledged, {} read, slowest start {slowest:?}", everything.len());
-    let violations = ledger.settle(everything);
-    for violation in violations.iter().take(20) {
-        println!("chaos: {violation:?}");
-    }
-    if !violations.is_empty() {
-        println!("chaos: {} rules broken; the broker said last:\n{}", violations.len(), weir.process().log_tail(40));
-    }
-    // Every record must be acknowledged in the end: the producer never gives up, and the broker is alive.
-    let complete = refused == 0 && u64::try_from(acknowledged)? == sent && sent > 0;
-    if !complete {
-        println!("chaos: {refused} refused, {acknowledged} of {sent} acknowledged");
-    }
-    let failed = usize::from(!violations.is_empty()) + usize::from(!complete);
-    println!("chaos: {} passed, {failed} failed", 2 - failed);
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn client(bootstrap: &str) -> ClientConfig {
+/// What every client of the suite is told.
+pub(crate) fn client(bootstrap: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", bootstrap).set("reconnect.backoff.ms", "5").set("reconnect.backoff.max.ms", "50");
     config.set("socket.timeout.ms", "5000").set("broker.address.ttl", "100");
     config
 }
 
-fn create_topic(bootstrap: &str) -> Result<(), AnyError> {
-    let admin: AdminClient<DefaultClientContext> = client(bootstrap).create()?;
-    let topic = NewTopic::new(TOPIC, PARTITIONS, TopicReplication::Fixed(1)).set("segment.bytes", SEGMENT_BYTES);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    for created in runtime.block_on(admin.create_topics([&topic], &AdminOptions::new()))? {
-        created.map_err(|(topic, code)| format!("creating {topic}: {code}"))?;
-    }
-    Ok(())
-}
-
-fn producer(bootstrap: &str, ledger: Arc<Mutex<Ledger>>) -> Result<ThreadedProducer<Acknowledgements>, AnyError> {
+pub(crate) fn producer(
+    bootstrap: &str,
+    plan: &Plan,
+    ledger: Arc<Mutex<Ledger>>,
+) -> Result<ThreadedProducer<Acknowledgements>, AnyError> {
     let mut config = client(bootstrap);
     config.set("enable.idempotence", "true").set("message.timeout.ms", "0").set("linger.ms", "1");
     config.set("retry.backoff.ms", "10").set("retry.backoff.max.ms", "100").set("queue.buffering.max.messages", "5000");
+    config.set("compression.codec", plan.codec);
     let context = Acknowledgements { ledger, refused: AtomicU64::new(0) };
     Ok(config.create_with_context(context)?)
 }
 
 /// Sends sequences that grow, round the partitions, as fast as the queue takes them, and gives how many.
-fn spawn_sender(
+pub(crate) fn spawn_sender(
     producer: Arc<ThreadedProducer<Acknowledgements>>,
     running: Arc<AtomicBool>,
 ) -> thread::JoinHandle<Result<u64, AnyError>> {
@@ -167,8 +91,10 @@ fn spawn_sender(
             let partition = i32::try_from(sequence % PARTITIONS.unsigned_abs() as u64)?;
             let mut value = vec![b'.'; VALUE_BYTES];
             value[..8].copy_from_slice(&sequence.to_be_bytes());
-            let record = BaseRecord::<(), [u8], Box<u64>>::with_opaque_to(TOPIC, Box::new(sequence));
-            match producer.send(record.partition(partition).payload(&value)) {
+            // No two records have one key, so that compaction takes none away.
+            let key = sequence.to_be_bytes();
+            let record = BaseRecord::<[u8], [u8], Box<u64>>::with_opaque_to(TOPIC, Box::new(sequence));
+            match producer.send(record.partition(partition).key(&key).payload(&value)) {
                 Ok(()) => sequence += 1,
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
                     thread::sleep(Duration::from_millis(1));
@@ -194,7 +120,7 @@ fn consumer(bootstrap: &str) -> Result<BaseConsumer<Quiet>, AnyError> {
 }
 
 /// Reads along and tells the ledger what it sees.
-fn spawn_reader(
+pub(crate) fn spawn_reader(
     bootstrap: &str,
     ledger: Arc<Mutex<Ledger>>,
     running: Arc<AtomicBool>,
@@ -218,7 +144,7 @@ fn sequence_of(payload: Option<&[u8]>) -> Result<u64, AnyError> {
 }
 
 /// Everything that is in the topic, up to the ends that the broker tells.
-fn read_everything(bootstrap: &str) -> Result<Vec<(Place, u64)>, AnyError> {
+pub(crate) fn read_everything(bootstrap: &str) -> Result<Vec<(Place, u64)>, AnyError> {
     let consumer = consumer(bootstrap)?;
     let mut left = HashMap::new();
     for partition in 0..PARTITIONS {
