@@ -117,12 +117,8 @@ fn transition(
     let departure = Departure { broker: broker.id, logs_intact: true };
     match next {
         Next::Fenced | Next::ShutdownNow if !broker.fenced => {
-            let logs_intact = next == Next::ShutdownNow;
-            let departure = Departure { broker: broker.id, logs_intact };
-            let mut records = election::departure_updates(image, context.catalog, departure, |_| true);
-            change.fenced = Some(true);
-            records.push(change.into());
-            records
+            let departure = Departure { broker: broker.id, logs_intact: next == Next::ShutdownNow };
+            fence(image, broker, departure, context)
         }
         Next::Unfenced if broker.fenced => {
             change.fenced = Some(false);
@@ -142,6 +138,22 @@ fn transition(
         }
         Next::Fenced | Next::ShutdownNow | Next::Unfenced => Vec::new(),
     }
+}
+
+/// Takes a broker out of service: its leaderships and its places in ISRs go first.
+pub(super) fn fence(
+    image: &MetadataImage,
+    broker: &BrokerRegistration,
+    departure: Departure,
+    context: &Context<'_>,
+) -> Vec<MetadataRecord> {
+    let mut records = election::departure_updates(image, context.catalog, departure, |_| true);
+    let change = BrokerRegistrationChangeRecord {
+        fenced: Some(true),
+        ..BrokerRegistrationChangeRecord::new(broker.id, broker.epoch)
+    };
+    records.push(change.into());
+    records
 }
 
 /// Directories that failed leave the registration, and the replicas in them their ISRs. A broker that has lost its last

@@ -21,6 +21,7 @@ mod create_topics;
 mod delete_topics;
 mod elect_leaders;
 mod election;
+mod fence_broker;
 mod form_cluster;
 mod incremental_alter_configs;
 mod manual_assignment;
@@ -55,6 +56,7 @@ pub use create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse, C
 pub use create_topics::{CreateTopicResult, CreateTopicsRequest, CreateTopicsResponse, CreatedTopic, NewTopic};
 pub use delete_topics::{DeleteTopicResult, DeleteTopicsRequest, DeleteTopicsResponse, DeletedTopic, TopicRef};
 pub use elect_leaders::{ElectLeadersRequest, ElectLeadersResponse, ElectionType, PartitionElectionResult};
+pub use fence_broker::{FenceBrokerRequest, FenceBrokerResponse};
 pub use form_cluster::{FormClusterRequest, FormClusterResponse};
 pub use incremental_alter_configs::{
     ConfigOperation, ConfigOperationType, IncrementalAlterConfigsRequest, ResourceConfigOperations,
@@ -173,6 +175,8 @@ requests! {
     UnregisterBroker(UnregisterBrokerRequest) -> UnregisterBrokerResponse = unregister_broker::decide;
     /// A broker lives, or wants to stop.
     BrokerHeartbeat(BrokerHeartbeatRequest) -> BrokerHeartbeatResponse = broker_heartbeat::decide;
+    /// A broker has been silent for too long.
+    FenceBroker(FenceBrokerRequest) -> FenceBrokerResponse = fence_broker::decide;
     /// Create topics.
     CreateTopics(CreateTopicsRequest) -> CreateTopicsResponse = create_topics::decide;
     /// Delete topics.
