@@ -14,4 +14,5 @@ pub mod partition;
 pub mod producer_ids;
 mod publisher;
 pub mod purgatory;
+pub mod replication;
 pub mod server;
