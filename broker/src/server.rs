@@ -236,6 +236,7 @@ fn start_controller(config: &BrokerConfig, logs: &LogManager) -> Result<Controll
         directory: metadata_dir.path.clone(),
         cluster_id: logs.cluster_id().map(Arc::from),
         endpoints: Vec::new(),
+        peers: None,
         catalog: Arc::new(Catalog::new(settings.clone())),
         defaults: Defaults {
             num_partitions: settings.number("num.partitions") as i32,

@@ -4,24 +4,32 @@
 //! waits and shares the next, so a thousand requests cost a handful of fsyncs. Each request of a batch is decided against a
 //! working image: the applied one and what the batch decided so far. Answers go out after commit, apply and publication,
 //! also for requests that changed nothing but saw what the batch changed. It decides nothing itself (see `decide`).
-//! Kafka: `QuorumController`.
+//!
+//! A node that does not lead answers everything with who does. One that comes to lead decides nothing before the entry that
+//! opens its term is applied, for only then is its image complete; and what it decided in one term is never proposed in
+//! another. Kafka: `QuorumController`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use openraft::Raft;
+use bytes::Bytes;
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::errors::{ClientWriteError, Fatal, RaftError};
-use tokio::sync::{Notify, mpsc, oneshot};
+use openraft::errors::{ClientWriteError, Fatal};
+use openraft::impls::ProgressResponder;
+use openraft::raft::{ClientWriteResult, ReadPolicy};
+use openraft::{Instant, Raft, ServerState};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use uuid::Uuid;
 use weir_protocol::ids::Offset;
 use weir_storage::identity::format_uuid;
 
 use super::failure::{ControllerFailure, SubmitError};
+use super::forming::form_cluster;
 use super::publisher::Publication;
 use super::state_machine::StateMachine;
-use super::types::{Change, RaftTypes};
+use super::types::{Change, CommittedLeaderId, RaftTypes};
 use crate::decide::{ConfigCatalog, Context, ControllerRequest, ControllerResponse, Defaults, decide};
 use crate::image::MetadataImage;
 use crate::record::{MetadataRecord, encode_change};
@@ -70,7 +78,16 @@ pub(crate) struct ActiveController {
     pub(crate) context: DecisionContext,
     pub(crate) submissions: mpsc::Receiver<Submission>,
     pub(crate) counters: Arc<LoopCounters>,
+    /// Held from a decision to its commit, and by changes of the membership.
+    pub(crate) proposing: Arc<Mutex<()>>,
+    /// With peers: how long a majority may be silent before this node no longer says that it leads.
+    pub(crate) quorum_loss: Option<Duration>,
+    /// The term in which this node may decide.
+    pub(crate) opened_term: Option<u64>,
 }
+
+/// How often it is looked whether a majority still answers, while a proposal waits for it.
+const QUORUM_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Requests decided together.
 struct Batch {
@@ -81,13 +98,27 @@ struct Batch {
 }
 
 impl ActiveController {
-    /// Serves until `stop` is notified or every handle is gone, then answers what still waits.
-    pub(crate) async fn run(mut self, stop: &Notify) {
+    /// Serves until `stop` is notified or every handle is gone, then answers what still waits. A cluster without an id gets
+    /// `named`, or one of its own, from the first who leads.
+    pub(crate) async fn run(mut self, stop: &Notify, named: Option<Arc<str>>) {
         let mut waiting = Vec::new();
+        let mut roles = self.raft.server_metrics();
         loop {
             let taken = tokio::select! {
                 biased;
                 () = stop.notified() => break,
+                changed = roles.changed(), if self.quorum_loss.is_some() => {
+                    if changed.is_err() {
+                        // openraft has ended: everything is answered with why, until somebody asks to stop.
+                        self.quorum_loss = None;
+                    } else if roles.borrow_watched().state == ServerState::Leader {
+                        tokio::select! {
+                            () = stop.notified() => break,
+                            () = self.begin_to_lead(named.as_ref()) => {}
+                        }
+                    }
+                    continue;
+                }
                 taken = self.submissions.recv_many(&mut waiting, MAX_SUBMISSIONS_PER_PROPOSAL) => taken,
             };
             if taken == 0 {
@@ -102,20 +133,100 @@ impl ActiveController {
         }
     }
 
+    /// Makes the image complete, and gives a cluster that has no id its first records.
+    async fn begin_to_lead(&mut self, named: Option<&Arc<str>>) {
+        let before = self.opened_term;
+        let Ok(term) = self.deciding_term().await else { return };
+        if before == Some(term) {
+            return;
+        }
+        tracing::info!(term, "this node is the active controller");
+        if let Err(error) = form_cluster(self, named.cloned()).await {
+            tracing::warn!(%error, "the cluster has no id yet");
+        }
+    }
+
     /// Decides, proposes and answers until nothing of `waiting` is left.
     pub(crate) async fn serve(&mut self, mut waiting: VecDeque<Submission>) {
         // How many requests have to be proposed one by one, for together they were too large.
         let mut alone = 0usize;
         while !waiting.is_empty() {
+            let proposing = Arc::clone(&self.proposing);
+            let _no_change_of_members = proposing.lock().await;
+            let term = match self.deciding_term().await {
+                Ok(term) => term,
+                Err(error) => {
+                    waiting.drain(..).for_each(|submission| submission.answer(Err(error.clone())));
+                    return;
+                }
+            };
             let limit = if alone > 0 { 1 } else { usize::MAX };
             let batch = self.decide(&mut waiting, limit);
             alone = alone.saturating_sub(1);
-            if let Err(too_large) = self.commit(batch).await {
+            if let Err(too_large) = self.commit(batch, term).await {
                 alone = too_large.len();
                 for submission in too_large.into_iter().rev() {
                     waiting.push_front(submission);
                 }
             }
+        }
+    }
+
+    /// The term in which this node may decide, once the entry that opens it is applied; or who leads instead.
+    pub(crate) async fn deciding_term(&mut self) -> Result<u64, SubmitError> {
+        {
+            let server = self.raft.server_metrics();
+            let server = server.borrow_watched();
+            let term = server.vote.leader_id.term;
+            if server.state == ServerState::Leader && self.opened_term == Some(term) && !self.lost_quorum() {
+                return Ok(term);
+            }
+        }
+        self.opened_term = None;
+        let mut metrics = self.raft.metrics();
+        let given_up = tokio::time::sleep(self.quorum_loss.unwrap_or(Duration::MAX));
+        tokio::pin!(given_up);
+        loop {
+            {
+                let now = metrics.borrow_watched();
+                if now.running_state.is_err() {
+                    return Err(ended(&self.raft, &self.publication));
+                }
+                if now.state != ServerState::Leader || self.lost_quorum() {
+                    let leader = now.current_leader.filter(|leader| *leader != now.id);
+                    return Err(SubmitError::NotController { leader });
+                }
+                let applied = now.last_applied;
+                let opened = applied.is_some_and(|applied| applied.committed_leader_id().term == now.current_term);
+                // Also an entry whose proposer gave up waiting for it must be applied before anything else is decided.
+                if opened && applied.map(|applied| applied.index()) == now.last_log_index {
+                    self.opened_term = Some(now.current_term);
+                    return Ok(now.current_term);
+                }
+            }
+            tokio::select! {
+                changed = metrics.changed() => changed.map_err(|_| ended(&self.raft, &self.publication))?,
+                // Elected, and then no majority took the entry that opens the term.
+                () = &mut given_up => return Err(SubmitError::NotController { leader: None }),
+            }
+        }
+    }
+
+    /// Whether no majority answers any more, so that somebody else may lead by now.
+    fn lost_quorum(&self) -> bool {
+        let Some(patience) = self.quorum_loss else { return false };
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let alone = metrics.membership_config.membership().voter_ids().count() <= 1;
+        !alone && metrics.last_quorum_acked.is_some_and(|acked| acked.elapsed() > patience)
+    }
+
+    async fn until_quorum_is_lost(&self) {
+        if self.quorum_loss.is_none() {
+            return std::future::pending().await;
+        }
+        while !self.lost_quorum() {
+            tokio::time::sleep(QUORUM_CHECK_INTERVAL).await;
         }
     }
 
@@ -161,9 +272,12 @@ impl ActiveController {
     }
 
     /// Proposes a batch and answers it. What is too large together is given back.
-    async fn commit(&self, batch: Batch) -> Result<(), Vec<Submission>> {
+    async fn commit(&mut self, batch: Batch, term: u64) -> Result<(), Vec<Submission>> {
         if batch.records.is_empty() {
-            answer_all(batch.decided, Ok);
+            match self.confirm_leadership().await {
+                Ok(()) => answer_all(batch.decided, Ok),
+                Err(error) => answer_all(batch.decided, |_| Err(error.clone())),
+            }
             return Ok(());
         }
         let change = match encode_change(&batch.records) {
@@ -177,26 +291,50 @@ impl ActiveController {
             }
         };
         self.counters.proposals.fetch_add(1, Ordering::Relaxed);
-        match self.raft.client_write(Change(change)).await {
-            Ok(_) => answer_all(batch.decided, Ok),
+        let written = tokio::select! {
+            written = self.write(change, term) => written,
+            () = self.until_quorum_is_lost() => Err(SubmitError::NotController { leader: None }),
+        };
+        match written {
+            Ok(()) => answer_all(batch.decided, Ok),
             Err(error) => {
-                let error = self.refusal(error);
+                // Its entry may be in the log, and is settled before anything else is decided.
+                self.opened_term = None;
                 answer_all(batch.decided, |_| Err(error.clone()));
             }
         }
         Ok(())
     }
 
-    fn refusal(&self, error: RaftError<RaftTypes, ClientWriteError<RaftTypes>>) -> SubmitError {
-        match error {
-            RaftError::Fatal(fatal) => {
-                fail(&self.publication, &fatal);
-                self.stopped()
+    /// Makes sure that nobody else leads, for what changes nothing is answered from this node's image alone.
+    async fn confirm_leadership(&self) -> Result<(), SubmitError> {
+        if self.quorum_loss.is_none() || self.raft.ensure_linearizable(ReadPolicy::LeaseRead).await.is_ok() {
+            return Ok(());
+        }
+        tokio::select! {
+            confirmed = self.raft.ensure_linearizable(ReadPolicy::ReadIndex) => match confirmed {
+                Ok(_) => Ok(()),
+                Err(_) => Err(SubmitError::NotController { leader: None }),
+            },
+            () = self.until_quorum_is_lost() => Err(SubmitError::NotController { leader: None }),
+        }
+    }
+
+    /// Has a change committed and applied, in the term it was decided in or not at all.
+    async fn write(&self, change: Bytes, term: u64) -> Result<(), SubmitError> {
+        let (responder, written) = ProgressResponder::<RaftTypes, ClientWriteResult<RaftTypes>>::complete_only();
+        let write = self.raft.write(Change(change)).with_leader(CommittedLeaderId::new(term)).responder(responder);
+        if let Err(fatal) = write.await {
+            fail(&self.publication, &fatal);
+            return Err(self.stopped());
+        }
+        match written.await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(ClientWriteError::ForwardToLeader(forward) | ClientWriteError::LogEntryDiscarded(forward))) => {
+                Err(SubmitError::NotController { leader: forward.leader_id })
             }
-            RaftError::APIError(
-                ClientWriteError::ForwardToLeader(forward) | ClientWriteError::LogEntryDiscarded(forward),
-            ) => SubmitError::NotController { leader: forward.leader_id },
-            RaftError::APIError(other) => SubmitError::Undecidable(other.to_string()),
+            Ok(Err(other)) => Err(SubmitError::Undecidable(other.to_string())),
+            Err(_) => Err(ended(&self.raft, &self.publication)),
         }
     }
 

@@ -1,13 +1,15 @@
 //! The controller as the rest of the process sees it: start, submit, subscribe, shut down.
 //!
-//! Owns one OS thread with a runtime of its own, so that a loaded data path cannot delay the quorum. A blank directory
-//! becomes a cluster of one voter; any other continues what it holds. A quorum of one ticks no clock: it elects itself at
-//! once and burns nothing while idle. It never touches `meta.properties`; the ids in it are arguments and results.
+//! Owns one OS thread with a runtime of its own, so that a loaded data path cannot delay the quorum. Without peers a blank
+//! directory becomes a cluster of one voter; with peers it forms or joins theirs; any other continues what it holds. A
+//! quorum of one ticks no clock: it elects itself at once and burns nothing while idle. It never touches
+//! `meta.properties`; the ids in it are arguments and results.
 
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
 use openraft::async_runtime::watch::WatchReceiver;
@@ -17,11 +19,18 @@ use uuid::Uuid;
 use weir_protocol::ids::BrokerId;
 
 use super::active::{LoopCounters, MAX_WAITING_SUBMISSIONS, RaftNode, Submission, ended, stopped};
+use super::describe::QuorumDescription;
 use super::failure::{ControllerFailure, SubmitError};
+use super::formation::ConfiguredVoters;
+use super::membership::{MembershipQueue, VoterChangeError};
 use super::metadata_log::MetadataLog;
+use super::peer::PeerTransport;
+use super::peer_service::PeerService;
 use super::publisher::{MetadataPublisher, Publication};
 use super::quorum_state::QuorumStateFile;
-use super::start::{self, StartError};
+use super::start::{self, Intake, Launched, Progress};
+use super::start_error::StartError;
+use super::timing::QuorumTiming;
 use super::types::{ControllerEndpoint, RaftNodeId};
 use crate::decide::{ConfigCatalog, ControllerRequest, ControllerResponse, Defaults};
 use crate::image::MetadataImage;
@@ -38,10 +47,25 @@ pub struct ControllerConfig {
     pub cluster_id: Option<Arc<str>>,
     /// Where other nodes reach this one's controller listeners; empty while there are none.
     pub endpoints: Vec<ControllerEndpoint>,
+    /// The other members of the quorum; none for a quorum of one.
+    pub peers: Option<PeerConfig>,
     /// What configs mean.
     pub catalog: Arc<dyn ConfigCatalog>,
     /// What this node's configuration says where requests leave it open.
     pub defaults: Defaults,
+}
+
+/// The quorum that a node forms with others, or joins.
+#[derive(Clone)]
+pub struct PeerConfig {
+    /// Carries calls to them.
+    pub transport: Arc<dyn PeerTransport>,
+    /// Whom the configuration names as voters, this node among them if it is one.
+    pub voters: ConfiguredVoters,
+    /// Whether this node is a controller, which may vote, and not a broker alone.
+    pub may_vote: bool,
+    /// How the quorum keeps time.
+    pub timing: QuorumTiming,
 }
 
 /// What the controller has done so far.
@@ -72,15 +96,78 @@ pub struct Controller {
     cluster_id: Arc<str>,
     submissions: mpsc::Sender<Submission>,
     raft: RaftNode,
+    peers: Option<(PeerService, MembershipQueue)>,
     shared: Shared,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// A controller that answers peers and is not ready yet. Dropping it stops it.
+pub struct StartingController {
+    node_id: RaftNodeId,
+    submissions: mpsc::Sender<Submission>,
+    launched: Launched,
+    shared: Shared,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    is_ready: Receiver<Result<Arc<str>, StartError>>,
+}
+
+/// Stops a start that waits for its peers.
+#[derive(Clone)]
+pub struct StartAbort(Arc<Notify>);
+
+impl StartAbort {
+    /// Makes [`StartingController::ready`] return [`StartError::Stopped`].
+    pub fn abort(&self) {
+        self.0.notify_one();
+    }
+}
+
+impl StartingController {
+    /// Answers peers; nothing without any.
+    pub fn peer_service(&self) -> Option<PeerService> {
+        self.launched.peers.as_ref().map(|(service, _)| service.clone())
+    }
+
+    /// Stops the start from elsewhere.
+    pub fn abort_handle(&self) -> StartAbort {
+        StartAbort(Arc::clone(&self.shared.stop))
+    }
+
+    /// Waits until the controller leads or follows, and its image has caught up to what was committed when it found out.
+    pub fn ready(self) -> Result<Controller, StartError> {
+        match self.is_ready.recv().unwrap_or(Err(StartError::Stopped)) {
+            Ok(cluster_id) => Ok(Controller {
+                node_id: self.node_id,
+                cluster_id,
+                submissions: self.submissions,
+                raft: self.launched.raft,
+                peers: self.launched.peers,
+                shared: self.shared,
+                thread: self.thread,
+            }),
+            Err(error) => {
+                self.shared.stop.notify_one();
+                if let Some(thread) = self.thread.lock().take() {
+                    // A panic in it has been printed.
+                    let _ = thread.join();
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
 impl Controller {
-    /// Starts the controller and returns once it leads and its image is complete.
+    /// Starts the controller and returns once it leads, or follows a leader, and its image is complete: see
+    /// [`Controller::active_controller`].
     ///
-    /// Blocks for a few fsyncs, and for reading what the directory holds.
+    /// Blocks for a few fsyncs, and for reading what the directory holds; with peers until a majority of them is there.
     pub fn start(config: ControllerConfig) -> Result<Self, StartError> {
+        Self::launch(config)?.ready()
+    }
+
+    /// Starts the controller and returns once peers can be answered, which they must be for it to become ready.
+    pub fn launch(config: ControllerConfig) -> Result<StartingController, StartError> {
         let node_id = RaftNodeId { node_id: config.node_id, directory_id: config.directory_id };
         let opened = start::open(&config, node_id)?;
         let shared = Shared {
@@ -91,25 +178,19 @@ impl Controller {
             stop: Arc::default(),
         };
         let (submissions, queue) = mpsc::channel(MAX_WAITING_SUBMISSIONS);
-        let (started, leading) = std::sync::mpsc::sync_channel(1);
-        let counters = Arc::clone(&shared.counters);
-        let stop = Arc::clone(&shared.stop);
+        let (launched, is_launched) = sync_channel(1);
+        let (ready, is_ready) = sync_channel(1);
+        let intake =
+            Intake { submissions: queue, counters: Arc::clone(&shared.counters), stop: Arc::clone(&shared.stop) };
         let thread = std::thread::Builder::new()
             .name("controller".into())
-            .spawn(move || start::run(config, opened, queue, counters, &stop, &started))
+            .spawn(move || start::run(config, opened, intake, Progress { launched, ready }))
             .map_err(StartError::Thread)?;
-        let started = leading
-            .recv()
-            .unwrap_or_else(|_| Err(StartError::Quorum { reason: "its thread ended before it led".into() }));
-        match started {
-            Ok(led) => Ok(Self {
-                node_id,
-                cluster_id: led.cluster_id,
-                submissions,
-                raft: led.raft,
-                shared,
-                thread: Mutex::new(Some(thread)),
-            }),
+        match is_launched.recv().unwrap_or(Err(StartError::Stopped)) {
+            Ok(launched) => {
+                let thread = Mutex::new(Some(thread));
+                Ok(StartingController { node_id, submissions, launched, shared, thread, is_ready })
+            }
             Err(error) => {
                 // It has said why; it ends by itself, and a panic in it has been printed.
                 let _ = thread.join();
@@ -126,6 +207,40 @@ impl Controller {
     /// The id of the cluster, made at its first start.
     pub fn cluster_id(&self) -> &Arc<str> {
         &self.cluster_id
+    }
+
+    /// Answers peers; nothing without any.
+    pub fn peer_service(&self) -> Option<PeerService> {
+        self.peers.as_ref().map(|(service, _)| service.clone())
+    }
+
+    /// Makes a voter of a node, which becomes a learner first and catches up if it is none (KIP-853, AddRaftVoter).
+    pub fn add_voter(
+        &self,
+        voter: RaftNodeId,
+        endpoints: Vec<ControllerEndpoint>,
+    ) -> impl Future<Output = Result<(), VoterChangeError>> + Send + 'static + use<> {
+        let queue = self.membership_queue();
+        async move { queue?.add(voter, endpoints).await }
+    }
+
+    /// Takes the vote from a node, and the node out of the quorum (KIP-853, RemoveRaftVoter).
+    pub fn remove_voter(
+        &self,
+        voter: RaftNodeId,
+    ) -> impl Future<Output = Result<(), VoterChangeError>> + Send + 'static + use<> {
+        let queue = self.membership_queue();
+        async move { queue?.remove(voter).await }
+    }
+
+    fn membership_queue(&self) -> Result<MembershipQueue, VoterChangeError> {
+        let queue = self.peers.as_ref().map(|(_, queue)| queue.clone());
+        queue.ok_or_else(|| VoterChangeError::Refused("this node has no controllers configured to reach".into()))
+    }
+
+    /// Who belongs to the quorum, and how far each member is (Kafka: DescribeQuorum).
+    pub fn describe_quorum(&self) -> QuorumDescription {
+        QuorumDescription::of(&self.raft.metrics().borrow_watched())
     }
 
     /// This member of the quorum.
@@ -216,8 +331,9 @@ impl Controller {
     }
 }
 
-impl Drop for Controller {
+/// Whoever drops a controller, ready or not, stops it.
+impl Drop for Shared {
     fn drop(&mut self) {
-        self.shared.stop.notify_one();
+        self.stop.notify_one();
     }
 }

@@ -12,7 +12,7 @@ use super::controller::{Controller, ControllerConfig};
 use super::entry_batch::log_id;
 use super::failure::{ControllerFailure, SubmitError};
 use super::metadata_log::{CLUSTER_METADATA_FOLDER, MetadataLog};
-use super::start::StartError;
+use super::start_error::StartError;
 use super::types::{Change, Entry};
 use crate::decide::{ApiError, ConfigCatalog, Defaults, LogState, RegisterBrokerRequest};
 use crate::image::{ConfigResource, ResourceConfigs};
@@ -43,6 +43,7 @@ fn start(directory: &TempDir) -> Result<Controller, StartError> {
         directory: directory.path().to_path_buf(),
         cluster_id: None,
         endpoints: Vec::new(),
+        peers: None,
         catalog: Arc::new(AnyConfig),
         defaults: Defaults::default(),
     })

@@ -20,7 +20,7 @@ use super::quorum_state::QuorumStateFile;
 use super::types::{Entry, LogId, RaftTypes, Vote};
 
 /// How many bytes of entries one read for replication or for applying takes into memory; one entry at least.
-const READ_BATCH_BYTES: usize = 1024 * 1024;
+pub(crate) const READ_BATCH_BYTES: usize = 1024 * 1024;
 
 /// The log and the vote, as openraft writes them.
 pub(crate) struct LogStore {
@@ -43,6 +43,20 @@ impl LogStore {
     }
 }
 
+impl LogStore {
+    /// Once in the life of a directory that voted before it had an entry: from now on an empty log is a lost log.
+    fn unmark_empty_log(&self) -> io::Result<()> {
+        let mut vote = self.vote.lock();
+        match vote.vote() {
+            Some(saved) if vote.given_without_log() && self.log.last()?.is_some() => {
+                self.log.flush()?;
+                vote.save(saved, false)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl RaftLogStorage<RaftTypes> for LogStore {
     type LogReader = LogReader;
 
@@ -56,7 +70,8 @@ impl RaftLogStorage<RaftTypes> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
         self.log.flush()?;
-        self.vote.lock().save(*vote)
+        let without_log = self.log.last()?.is_none();
+        self.vote.lock().save(*vote, without_log)
     }
 
     async fn append<I>(&mut self, entries: I, callback: IOFlushed<RaftTypes>) -> io::Result<()>
@@ -65,6 +80,7 @@ impl RaftLogStorage<RaftTypes> for LogStore {
         I::IntoIter: OptionalSend,
     {
         self.log.append(entries)?;
+        self.unmark_empty_log()?;
         self.flusher.flush_then(callback);
         Ok(())
     }

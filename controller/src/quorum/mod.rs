@@ -3,45 +3,70 @@
 //! | file | owns |
 //! |---|---|
 //! | `controller` | the handle: start, submit, subscribe, shut down |
-//! | `start` | the order of a start, and the controller's thread |
+//! | `start`, `start_error` | the order of a start, and the controller's thread |
+//! | `forming`, `formation`, `admission` | a cluster's beginning; how a node forms or joins one |
 //! | `active` | the active controller's loop: decide, propose once, answer |
 //! | `state_machine`, `publisher` | the applied image, and who hears of its changes |
 //! | `log_store`, `metadata_log`, `flusher` | the Raft log: a storage log `__cluster_metadata-0`, fsynced before it counts |
 //! | `quorum_state` | the vote |
 //! | `snapshot_file` | snapshots |
 //! | `entry_batch`, `membership_codec` | the bytes of all that |
-//! | `network` | the way to other members; a quorum of one has none |
+//! | `peer`, `rpc` | the seam to whoever carries calls between members; what they say, and its bytes |
+//! | `network`, `peer_client`, `incarnations`, `snapshot_receiver`, `peer_service` | calls out, and calls answered |
+//! | `membership` | who belongs to the quorum, and who votes |
+//! | `describe` | how far each member is |
+//! | `timing` | heartbeats and elections, off for a quorum of one |
 //! | `failure` | what ends a controller |
 //!
 //! Invariants: nothing is answered before it is durable on a majority, applied here and told to every publisher; a record
 //! that cannot be applied stops the node and is never skipped; only this module knows openraft.
 
 mod active;
+mod admission;
 mod controller;
+mod describe;
 mod entry_batch;
 mod failure;
 #[cfg(test)]
 mod failure_tests;
 mod flusher;
+mod formation;
+mod forming;
+mod incarnations;
 mod log_store;
+mod membership;
 mod membership_codec;
 mod metadata_log;
 mod network;
+mod peer;
+mod peer_client;
+mod peer_service;
 mod publisher;
 mod quorum_state;
+mod rpc;
 mod snapshot_file;
+mod snapshot_receiver;
 mod start;
+mod start_error;
 mod state_machine;
 #[cfg(test)]
 mod store_suite;
 mod tail_check;
+mod timing;
 mod types;
 
-pub use controller::{Controller, ControllerConfig, ControllerStats};
+pub use controller::{Controller, ControllerConfig, ControllerStats, PeerConfig, StartAbort, StartingController};
+pub use describe::{QuorumDescription, ReplicaState};
 pub use failure::{ControllerFailure, SubmitError};
+pub use formation::ConfiguredVoters;
+pub use membership::VoterChangeError;
 pub use metadata_log::{CLUSTER_METADATA_FOLDER, CLUSTER_METADATA_TOPIC, MetadataLogError};
+pub use peer::{PeerAddress, PeerError, PeerFuture, PeerRpcKind, PeerTransport};
+pub use peer_service::PeerService;
 pub use publisher::MetadataPublisher;
 pub use quorum_state::QuorumStateError;
+pub use rpc::MAX_PEER_RPC_BYTES;
 pub use snapshot_file::SnapshotError;
-pub use start::StartError;
+pub use start_error::StartError;
+pub use timing::QuorumTiming;
 pub use types::{ControllerEndpoint, ControllerNode, RaftNodeId};

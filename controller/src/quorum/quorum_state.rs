@@ -11,6 +11,9 @@
 //! | `leaderId` | node id of the leader once the vote is granted by a quorum, else -1 |
 //! | `leaderEpoch` | the term |
 //! | `votedId`, `votedDirectoryId` | whom this node voted for in that term |
+//! | `logEmpty` | ours, and only where true: the vote was given before the log had its first entry |
+//!
+//! A vote beside an empty log otherwise means that the log was lost. The mark goes before the first entry is acknowledged.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -60,6 +63,8 @@ struct QuorumStateData {
     voted_directory_id: String,
     #[serde(rename = "data_version")]
     data_version: u8,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    log_empty: bool,
 }
 
 /// The vote of this node, in memory and on disk.
@@ -67,6 +72,7 @@ struct QuorumStateData {
 pub(crate) struct QuorumStateFile {
     directory: PathBuf,
     vote: Option<Vote>,
+    without_log: bool,
     fsyncs: u64,
 }
 
@@ -75,7 +81,7 @@ impl QuorumStateFile {
     pub(crate) fn open(directory: &Path) -> Result<Self, QuorumStateError> {
         let path = directory.join(FILE_NAME);
         let damaged = |reason: String| QuorumStateError::Damaged { path: path.clone(), reason };
-        let vote = match fs::metadata(&path) {
+        let saved = match fs::metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(source) => return Err(QuorumStateError::Io { path, source }),
             Ok(metadata) if metadata.len() > MAX_FILE_BYTES => {
@@ -86,7 +92,8 @@ impl QuorumStateFile {
                 Some(decode(&text).map_err(damaged)?)
             }
         };
-        Ok(Self { directory: directory.to_path_buf(), vote, fsyncs: 0 })
+        let (vote, without_log) = saved.map_or((None, false), |(vote, without_log)| (Some(vote), without_log));
+        Ok(Self { directory: directory.to_path_buf(), vote, without_log, fsyncs: 0 })
     }
 
     pub(crate) fn vote(&self) -> Option<Vote> {
@@ -98,16 +105,21 @@ impl QuorumStateFile {
         self.fsyncs
     }
 
-    /// Makes `vote` durable.
-    pub(crate) fn save(&mut self, vote: Vote) -> io::Result<()> {
-        if self.vote == Some(vote) {
+    /// Whether the vote was given before the log had an entry.
+    pub(crate) fn given_without_log(&self) -> bool {
+        self.without_log
+    }
+
+    /// Makes `vote` durable; `without_log` tells that the log has no entry yet.
+    pub(crate) fn save(&mut self, vote: Vote, without_log: bool) -> io::Result<()> {
+        if self.vote == Some(vote) && self.without_log == without_log {
             return Ok(());
         }
         let same_grantee = self.vote.is_some_and(|saved| saved.leader_id == vote.leader_id);
-        let durable = !(same_grantee && vote.committed);
+        let durable = !(same_grantee && vote.committed && self.without_log == without_log);
         let temporary = self.directory.join(TEMPORARY_NAME);
         let mut file = File::create(&temporary)?;
-        file.write_all(&encode(&vote)?)?;
+        file.write_all(&encode(&vote, without_log)?)?;
         if durable {
             file.sync_all()?;
         }
@@ -117,11 +129,12 @@ impl QuorumStateFile {
             self.fsyncs += 2;
         }
         self.vote = Some(vote);
+        self.without_log = without_log;
         Ok(())
     }
 }
 
-fn encode(vote: &Vote) -> io::Result<Vec<u8>> {
+fn encode(vote: &Vote, log_empty: bool) -> io::Result<Vec<u8>> {
     let voted_for = vote.leader_id.voted_for;
     let term = vote.leader_id.term;
     let leader_epoch = i32::try_from(term).map_err(|_| {
@@ -133,11 +146,12 @@ fn encode(vote: &Vote) -> io::Result<Vec<u8>> {
         voted_id: voted_for.node_id.get(),
         voted_directory_id: format_uuid(&voted_for.directory_id),
         data_version: DATA_VERSION,
+        log_empty,
     };
     serde_json::to_vec(&data).map_err(io::Error::other)
 }
 
-fn decode(text: &[u8]) -> Result<Vote, String> {
+fn decode(text: &[u8]) -> Result<(Vote, bool), String> {
     let data: QuorumStateData = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     if data.data_version != DATA_VERSION {
         return Err(format!("data_version {} is unknown, {DATA_VERSION} is known", data.data_version));
@@ -149,7 +163,8 @@ fn decode(text: &[u8]) -> Result<Vote, String> {
         return Err(format!("leaderId {} is not the voted {}", data.leader_id, data.voted_id));
     }
     let voted_for = RaftNodeId { node_id: BrokerId(data.voted_id), directory_id };
-    Ok(Vote { leader_id: LeaderId::new(term, voted_for), committed: data.leader_id != -1 })
+    let vote = Vote { leader_id: LeaderId::new(term, voted_for), committed: data.leader_id != -1 };
+    Ok((vote, data.log_empty))
 }
 
 #[cfg(test)]
@@ -163,7 +178,7 @@ mod tests {
     fn saved(vote: Vote) -> (tempfile::TempDir, QuorumStateFile) {
         let directory = tempfile::tempdir().unwrap();
         let mut file = QuorumStateFile::open(directory.path()).unwrap();
-        file.save(vote).unwrap();
+        file.save(vote, false).unwrap();
         (directory, file)
     }
 
@@ -190,10 +205,22 @@ mod tests {
     fn only_the_grant_of_a_durable_vote_saves_the_fsyncs() {
         let (_directory, mut file) = saved(vote(1, 1, false));
         assert_eq!(file.fsyncs(), 2);
-        file.save(vote(1, 1, true)).unwrap();
+        file.save(vote(1, 1, true), false).unwrap();
         assert_eq!(file.fsyncs(), 2);
-        file.save(vote(2, 3, true)).unwrap();
+        file.save(vote(2, 3, true), false).unwrap();
         assert_eq!(file.fsyncs(), 4);
+    }
+
+    #[test]
+    fn a_vote_before_the_first_entry_says_so_until_there_is_one() {
+        let (directory, mut file) = saved(vote(1, 1, false));
+        assert!(!file.given_without_log());
+        file.save(vote(2, 3, false), true).unwrap();
+        let read = QuorumStateFile::open(directory.path()).unwrap();
+        assert!(read.given_without_log());
+        assert_eq!(read.vote(), Some(vote(2, 3, false)));
+        file.save(vote(2, 3, false), false).unwrap();
+        assert!(!QuorumStateFile::open(directory.path()).unwrap().given_without_log());
     }
 
     #[test]

@@ -25,6 +25,7 @@ use super::types::{CommittedLeaderId, LogId, StoredMembership};
 
 const SUFFIX: &str = ".checkpoint";
 const PART_SUFFIX: &str = ".checkpoint.part";
+const RECEIVED_SUFFIX: &str = ".checkpoint.received";
 
 /// How many snapshots stay: the newest, and the one before in case the disk spoils the newest.
 const RETAINED_SNAPSHOTS: usize = 2;
@@ -50,6 +51,11 @@ impl SnapshotId {
     pub(crate) fn last_log_id(self) -> Option<LogId> {
         let index = self.end_offset.checked_sub(1)?;
         Some(LogId::new(CommittedLeaderId::new(self.epoch), index))
+    }
+
+    /// The name of a file that is still being received.
+    pub(crate) fn received_name(self) -> String {
+        self.file_name(RECEIVED_SUFFIX)
     }
 
     fn file_name(self, suffix: &str) -> String {
@@ -103,16 +109,26 @@ pub enum SnapshotError {
 }
 
 impl SnapshotFile {
-    /// The complete snapshots of `directory`, the newest first. Half-written ones are removed.
+    /// Removes what a stopped process left half-written or half-received in `directory`. Only a start may ask for it.
+    pub(crate) fn remove_unfinished(directory: &Path) -> io::Result<()> {
+        for file in fs::read_dir(directory)? {
+            let path = file?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if name.ends_with(PART_SUFFIX) || name.ends_with(RECEIVED_SUFFIX) {
+                tracing::info!(file = %path.display(), "removing a metadata snapshot that was never finished");
+                fs::remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The complete snapshots of `directory`, the newest first.
     pub(crate) fn list(directory: &Path) -> io::Result<Vec<SnapshotFile>> {
         let mut snapshots = Vec::new();
         for file in fs::read_dir(directory)? {
             let path = file?.path();
-            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-            if name.ends_with(PART_SUFFIX) {
-                tracing::info!(file = %path.display(), "removing a metadata snapshot that was never finished");
-                fs::remove_file(&path)?;
-            } else if let Some(id) = SnapshotId::parse(name) {
+            let name = path.file_name().and_then(|name| name.to_str());
+            if let Some(id) = name.and_then(SnapshotId::parse) {
                 snapshots.push(SnapshotFile { id, path });
             }
         }
@@ -157,16 +173,16 @@ impl SnapshotFile {
         }
     }
 
-    /// Copies (or, for a received `.part`, moves) this snapshot into `directory` under its final name.
+    /// Copies (or, if it was received in there, moves) this snapshot into `directory` under its final name.
     pub(crate) fn install_into(&self, directory: &Path) -> io::Result<SnapshotFile> {
         let target = directory.join(self.id.file_name(SUFFIX));
         if self.path != target {
-            let part = directory.join(self.id.file_name(PART_SUFFIX));
-            if self.path != part {
-                fs::copy(&self.path, &part)?;
+            let received = directory.join(self.id.received_name());
+            if self.path != received {
+                fs::copy(&self.path, &received)?;
             }
-            File::open(&part)?.sync_all()?;
-            fs::rename(&part, &target)?;
+            File::open(&received)?.sync_all()?;
+            fs::rename(&received, &target)?;
             File::open(directory)?.sync_all()?;
         }
         Ok(SnapshotFile { id: self.id, path: target })

@@ -37,7 +37,6 @@ const SNAPSHOT_BATCH_RECORDS: usize = 1_000;
 const MAX_ENTRIES_PER_DELTA: usize = 4_096;
 
 /// What a snapshot and the state machine both consist of.
-/// What a snapshot and the state machine both consist of.
 #[derive(Clone, Default)]
 struct Applied {
     image: MetadataImage,
@@ -89,7 +88,8 @@ impl StateMachine {
     /// Loads the newest snapshot of `directory` that can be read. One that is damaged is named and stays for the operator to
     /// look at; the log reaches back to the one before.
     pub(crate) fn open(directory: &Path) -> Result<Self, SnapshotError> {
-        let list = SnapshotFile::list(directory)
+        let list = SnapshotFile::remove_unfinished(directory)
+            .and_then(|()| SnapshotFile::list(directory))
             .map_err(|source| SnapshotError::Io { path: directory.to_path_buf(), source })?;
         let mut loaded = None;
         let mut first_error = None;
@@ -249,8 +249,15 @@ impl RaftStateMachine<RaftTypes> for StateMachine {
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: SnapshotFile) -> io::Result<()> {
-        let file = snapshot.install_into(&self.directory)?;
-        let applied = load(&file).map_err(io::Error::other)?;
+        let directory = self.directory.clone();
+        // Aside, for heartbeats are answered on this thread.
+        let installed = tokio::task::spawn_blocking(move || {
+            let file = snapshot.install_into(&directory)?;
+            let applied = load(&file).map_err(io::Error::other)?;
+            remove_older_snapshots(&directory)?;
+            io::Result::Ok((file, applied))
+        });
+        let (file, applied) = installed.await.map_err(io::Error::other)??;
         if applied.meta() != *meta {
             return Err(io::Error::other(format!("snapshot {} holds {}, not {meta}", file.id, applied.meta())));
         }

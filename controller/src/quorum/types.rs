@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 use weir_protocol::ids::BrokerId;
 
+use super::peer::PeerAddress;
 use super::snapshot_file::SnapshotFile;
 
 /// A member of the metadata quorum: a node and the directory that holds its vote and log (KIP-853).
@@ -60,6 +61,13 @@ pub struct ControllerNode {
     pub endpoints: Vec<ControllerEndpoint>,
 }
 
+impl ControllerNode {
+    /// Where `id` is reached, which this node is.
+    pub(crate) fn address(&self, id: RaftNodeId) -> PeerAddress {
+        PeerAddress { id: Some(id), endpoints: self.endpoints.clone() }
+    }
+}
+
 /// One controller listener of a quorum member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ControllerEndpoint {
@@ -69,6 +77,12 @@ pub struct ControllerEndpoint {
     pub host: String,
     /// Port.
     pub port: u16,
+}
+
+impl fmt::Display for ControllerEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
 }
 
 /// One atomic change of the metadata: what `encode_change` made of the records.

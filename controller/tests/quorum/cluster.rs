@@ -47,6 +47,7 @@ pub(crate) fn config(directory: &Path) -> ControllerConfig {
         directory: directory.to_path_buf(),
         cluster_id: None,
         endpoints: Vec::new(),
+        peers: None,
         catalog: Arc::new(AnyConfig),
         defaults: Defaults { supported_features, ..Defaults::default() },
     }
@@ -109,6 +110,11 @@ impl Cluster {
 
 fn supported((name, min_supported_level, max_supported_level): (&str, i16, i16)) -> BrokerFeature {
     BrokerFeature { name: name.into(), min_supported_level, max_supported_level }
+}
+
+/// The registration of a broker of its own cluster.
+pub(crate) fn register_as(controller: &Controller) -> RegisterBrokerRequest {
+    register(controller)
 }
 
 fn register(controller: &Controller) -> RegisterBrokerRequest {

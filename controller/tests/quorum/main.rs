@@ -3,7 +3,11 @@
 mod cluster;
 mod durability;
 mod failure;
+mod faults;
+
+mod peers;
 mod proposals;
 mod publishing;
 mod snapshots;
 mod start;
+mod voters;

@@ -1,0 +1,145 @@
+//! Calls to peers: who asks, what is checked of the answer.
+//!
+//! Owns the identity that every call and answer of this process carries, and the memory of who was heard. An answer counts
+//! only if it comes from the node that was meant and from the one process of it that lives.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use super::entry_batch::EntryError;
+use super::incarnations::{Incarnations, SecondIncarnation};
+use super::peer::{PeerAddress, PeerError, PeerTransport};
+use super::publisher::Publication;
+use super::rpc::{self, PeerRefusal, RequestHeader, Responder, Rpc, RpcDecodeError};
+use super::types::RaftNodeId;
+
+/// Who this process is to its peers.
+pub(crate) struct PeerIdentity {
+    pub(crate) id: RaftNodeId,
+    pub(crate) incarnation: Uuid,
+    named: Option<Arc<str>>,
+    publication: Arc<Publication>,
+    incarnations: Mutex<Incarnations>,
+    /// Whether a leader was heard since this process started; what the disk remembers of one does not count.
+    led: AtomicBool,
+}
+
+impl PeerIdentity {
+    /// `named` is the cluster id of `meta.properties`.
+    pub(crate) fn new(id: RaftNodeId, named: Option<Arc<str>>, publication: Arc<Publication>) -> Self {
+        Self {
+            id,
+            incarnation: Uuid::new_v4(),
+            named,
+            publication,
+            incarnations: Mutex::default(),
+            led: AtomicBool::new(false),
+        }
+    }
+
+    /// The cluster this node belongs to, as far as it knows.
+    pub(crate) fn cluster_id(&self) -> Option<Arc<str>> {
+        self.publication.image().cluster_id().cloned().or_else(|| self.named.clone())
+    }
+
+    pub(crate) fn hear_leader(&self) {
+        self.led.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn heard_leader(&self) -> bool {
+        self.led.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn responder(&self) -> Responder {
+        Responder { id: self.id, incarnation: self.incarnation }
+    }
+
+    /// Notes a sign of life of a peer; an error if it is not the one process of its id.
+    pub(crate) fn hear(&self, id: RaftNodeId, incarnation: Uuid) -> Result<(), PeerRefusal> {
+        let heard = if id == self.id {
+            let own = incarnation == self.incarnation;
+            own.then_some(()).ok_or(SecondIncarnation { heard_ago: Duration::ZERO })
+        } else {
+            self.incarnations.lock().hear(Instant::now(), id, incarnation)
+        };
+        heard.map_err(|second| {
+            let heard_ago = second.heard_ago.as_millis();
+            tracing::error!(
+                node = %id, %incarnation, heard_ago_ms = heard_ago,
+                "refused a second process that has the node.id and directory.id of a live one; is its data directory a copy?"
+            );
+            PeerRefusal::SecondIncarnation(format!("it was heard {heard_ago} ms ago"))
+        })
+    }
+
+    /// Whether a request is for this node, of this cluster, and from who it says.
+    pub(crate) fn admit(&self, header: &RequestHeader) -> Result<(), PeerRefusal> {
+        if let (Some(own), Some(theirs)) = (self.cluster_id(), &header.cluster_id)
+            && own != *theirs
+        {
+            tracing::warn!(peer = %header.sender, cluster = %theirs, "refused a call from another cluster");
+            return Err(PeerRefusal::ForeignCluster(own.to_string()));
+        }
+        if header.target.is_some_and(|target| target != self.id) {
+            return Err(PeerRefusal::NotThisNode(self.id.to_string()));
+        }
+        self.hear(header.sender, header.incarnation)
+    }
+}
+
+/// Why a call has no answer that counts.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    #[error(transparent)]
+    Transport(#[from] PeerError),
+    #[error(transparent)]
+    Refused(#[from] PeerRefusal),
+    #[error("its answer makes no sense: {0}")]
+    Unreadable(#[from] RpcDecodeError),
+    #[error(transparent)]
+    Unwritable(#[from] EntryError),
+}
+
+/// Makes calls.
+#[derive(Clone)]
+pub(crate) struct PeerClient {
+    pub(crate) identity: Arc<PeerIdentity>,
+    pub(crate) transport: Arc<dyn PeerTransport>,
+}
+
+impl PeerClient {
+    /// Asks `peer`, and tells who answered what.
+    pub(crate) async fn call<R: Rpc>(
+        &self,
+        peer: PeerAddress,
+        request: &R,
+        timeout: Duration,
+    ) -> Result<(Responder, R::Answer), CallError> {
+        let meant = peer.id;
+        let header = RequestHeader {
+            cluster_id: self.identity.cluster_id(),
+            sender: self.identity.id,
+            incarnation: self.identity.incarnation,
+            target: meant,
+        };
+        let body: Bytes = rpc::encode_request(&header, request)?;
+        let answer = self.transport.call(peer, R::KIND, body, timeout);
+        // The transport keeps the time too; the quorum does not depend on it.
+        let answer = tokio::time::timeout(timeout, answer).await.map_err(|_| PeerError::TimedOut)??;
+        let (responder, answer) = rpc::decode_answer::<R>(answer)?;
+        let answer = answer?;
+        if meant.is_some_and(|meant| meant != responder.id) {
+            return Err(PeerRefusal::NotThisNode(responder.id.to_string()).into());
+        }
+        // Whoever dials its own address hears itself.
+        if responder != self.identity.responder() {
+            self.identity.hear(responder.id, responder.incarnation)?;
+        }
+        Ok((responder, answer))
+    }
+}

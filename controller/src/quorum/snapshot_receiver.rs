@@ -1,0 +1,173 @@
+//! Receives a snapshot in parts.
+//!
+//! Owns one unfinished file, `<end offset>-<epoch>.checkpoint.received`. Parts are taken in order; whoever sends is told
+//! where to go on, so a transfer that broke, or that another leader takes up, continues. A whole file is read once (every
+//! CRC, the footer) before it is handed over; it gets its name when it is installed. What a stopped process left goes with
+//! the next start.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use tokio::sync::Mutex;
+
+use super::rpc::SnapshotChunk;
+use super::snapshot_file::{SnapshotFile, SnapshotId};
+use super::types::{Snapshot, SnapshotMeta};
+
+/// A snapshot of a million partitions takes a few hundred megabytes.
+const MAX_SNAPSHOT_BYTES: u64 = 16 * 1024 * 1024 * 1024;
+
+/// What became of a part.
+pub(crate) enum Received {
+    /// The file is wanted from this position on.
+    Wanted(u64),
+    /// It is whole.
+    Whole(Snapshot),
+}
+
+struct Receiving {
+    id: SnapshotId,
+    size: u64,
+    path: PathBuf,
+    file: File,
+    received: u64,
+}
+
+/// Takes the parts of one snapshot at a time.
+pub(crate) struct SnapshotReceiver {
+    directory: PathBuf,
+    receiving: Mutex<Option<Receiving>>,
+}
+
+impl SnapshotReceiver {
+    pub(crate) fn new(directory: PathBuf) -> Self {
+        Self { directory, receiving: Mutex::new(None) }
+    }
+
+    /// Takes one part.
+    pub(crate) async fn receive(&self, chunk: SnapshotChunk) -> io::Result<Received> {
+        if chunk.size > MAX_SNAPSHOT_BYTES || chunk.position.saturating_add(chunk.bytes.len() as u64) > chunk.size {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a part beyond the end of its snapshot"));
+        }
+        let mut slot = self.receiving.lock().await;
+        if slot.as_ref().is_none_or(|receiving| (receiving.id, receiving.size) != (chunk.id, chunk.size)) {
+            if let Some(superseded) = slot.take() {
+                fs::remove_file(superseded.path)?;
+            }
+            *slot = Some(self.begin(&chunk)?);
+        }
+        let Some(receiving) = slot.as_mut() else { return Ok(Received::Wanted(0)) };
+        if chunk.position == receiving.received {
+            receiving.file.write_all_at(&chunk.bytes, chunk.position)?;
+            receiving.received += chunk.bytes.len() as u64;
+        }
+        if receiving.received < receiving.size {
+            return Ok(Received::Wanted(receiving.received));
+        }
+        // Whatever comes of it, this transfer is over: a damaged file has to be sent again from its start.
+        let Some(whole) = slot.take() else { return Ok(Received::Wanted(0)) };
+        let checked = tokio::task::spawn_blocking(move || check(whole)).await.map_err(io::Error::other)?;
+        checked.map(Received::Whole)
+    }
+
+    fn begin(&self, chunk: &SnapshotChunk) -> io::Result<Receiving> {
+        let path = self.directory.join(chunk.id.received_name());
+        let file = OpenOptions::new().create(true).truncate(true).write(true).open(&path)?;
+        tracing::info!(snapshot = %chunk.id, size_bytes = chunk.size, "receiving a metadata snapshot");
+        Ok(Receiving { id: chunk.id, size: chunk.size, path, file, received: 0 })
+    }
+}
+
+fn check(whole: Receiving) -> io::Result<Snapshot> {
+    let snapshot = SnapshotFile { id: whole.id, path: whole.path };
+    match snapshot.read(|_| Ok(())) {
+        Ok(last_membership) => {
+            let meta = SnapshotMeta { last_log_id: whole.id.last_log_id(), last_membership };
+            Ok(Snapshot { meta, snapshot })
+        }
+        Err(error) => {
+            fs::remove_file(&snapshot.path)?;
+            Err(io::Error::new(io::ErrorKind::InvalidData, error.to_string()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use openraft::vote::RaftLeaderId;
+
+    use super::*;
+    use crate::quorum::snapshot_file::SnapshotWriter;
+    use crate::quorum::types::{LeaderId, RaftNodeId, StoredMembership, Vote};
+
+    fn snapshot() -> (tempfile::TempDir, SnapshotId, Bytes) {
+        let directory = tempfile::tempdir().unwrap();
+        let id = SnapshotId { end_offset: 42, epoch: 3 };
+        let writer = SnapshotWriter::create(directory.path(), id, &StoredMembership::default()).unwrap();
+        let file = writer.finish().unwrap();
+        let bytes = fs::read(&file.path).unwrap().into();
+        (tempfile::tempdir().unwrap(), id, bytes)
+    }
+
+    fn chunk(id: SnapshotId, file: &Bytes, from: usize, to: usize) -> SnapshotChunk {
+        let vote = Vote { leader_id: LeaderId::new(1, RaftNodeId::from(1)), committed: true };
+        SnapshotChunk { vote, id, size: file.len() as u64, position: from as u64, bytes: file.slice(from..to) }
+    }
+
+    async fn wanted(receiver: &SnapshotReceiver, chunk: SnapshotChunk) -> u64 {
+        match receiver.receive(chunk).await.unwrap() {
+            Received::Wanted(position) => position,
+            Received::Whole(_) => panic!("not whole yet"),
+        }
+    }
+
+    fn run(test: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(test);
+    }
+
+    #[test]
+    fn parts_in_order_make_the_file_and_others_are_told_where_to_go_on() {
+        let (directory, id, file) = snapshot();
+        let receiver = SnapshotReceiver::new(directory.path().to_path_buf());
+        run(async {
+            assert_eq!(wanted(&receiver, chunk(id, &file, 0, 10)).await, 10);
+            assert_eq!(wanted(&receiver, chunk(id, &file, 0, 10)).await, 10, "repeated");
+            assert_eq!(wanted(&receiver, chunk(id, &file, 30, 40)).await, 10, "ahead");
+            match receiver.receive(chunk(id, &file, 10, file.len())).await.unwrap() {
+                Received::Whole(snapshot) => assert_eq!(fs::read(snapshot.snapshot.path).unwrap(), file),
+                Received::Wanted(position) => panic!("wanted from {position}"),
+            }
+        });
+    }
+
+    #[test]
+    fn a_damaged_file_is_refused_and_removed() {
+        let (directory, id, file) = snapshot();
+        let receiver = SnapshotReceiver::new(directory.path().to_path_buf());
+        let mut damaged = file.to_vec();
+        let middle = damaged.len() / 2;
+        damaged[middle] ^= 1;
+        run(async {
+            let damaged = Bytes::from(damaged);
+            assert!(receiver.receive(chunk(id, &damaged, 0, damaged.len())).await.is_err());
+        });
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn an_absurd_size_or_position_writes_nothing() {
+        let (directory, id, file) = snapshot();
+        let receiver = SnapshotReceiver::new(directory.path().to_path_buf());
+        run(async {
+            let part = chunk(id, &file, 0, 10);
+            for (size, position) in [(u64::MAX, 0), (10, 1), (20, u64::MAX)] {
+                let absurd = SnapshotChunk { vote: part.vote, id, size, position, bytes: part.bytes.clone() };
+                assert!(receiver.receive(absurd).await.is_err(), "{size} {position}");
+            }
+        });
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,56 @@
+//! The clocks of a quorum with peers.
+//!
+//! Owns the durations, and the switch: a quorum of one without learners ticks nothing; as soon as the membership has anybody
+//! else, heartbeats and elections are on. A follower stands for election once its lease (`election_timeout_max`) and a random
+//! part between the two timeouts have passed in silence, so the active controller's death is answered within twice
+//! `election_timeout_max`, two calls and two fsyncs.
+
+use std::time::Duration;
+
+use super::active::RaftNode;
+use super::types::StoredMembership;
+
+/// How a quorum with peers keeps time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuorumTiming {
+    /// How often the active controller tells every member that it lives.
+    pub heartbeat_interval: Duration,
+    /// The least random part of the silence before a follower stands for election.
+    pub election_timeout_min: Duration,
+    /// The most of it, and how long a follower trusts the last heartbeat before that part begins.
+    pub election_timeout_max: Duration,
+    /// How long the lowest voter waits for the rest once a majority is ready to form a cluster.
+    pub formation_grace: Duration,
+    /// How long a start takes no for an answer (another cluster, another live process of this id) before it fails: what is
+    /// just being restarted may still hold on to the past.
+    pub refusal_patience: Duration,
+}
+
+impl Default for QuorumTiming {
+    /// Metadata writes resume within 0.7 s of the death of the active controller, and three heartbeats may be late.
+    fn default() -> Self {
+        Self {
+            heartbeat_interval: Duration::from_millis(100),
+            election_timeout_min: Duration::from_millis(200),
+            election_timeout_max: Duration::from_millis(350),
+            formation_grace: Duration::from_secs(2),
+            refusal_patience: Duration::from_secs(3),
+        }
+    }
+}
+
+impl QuorumTiming {
+    /// Without an acknowledgement of a majority for this long, an active controller no longer says that it is one.
+    pub(crate) fn quorum_loss(&self) -> Duration {
+        self.election_timeout_max * 4
+    }
+}
+
+/// Turns the clocks on or off as the membership asks for it.
+pub(crate) fn switch_clocks(raft: &RaftNode, membership: &StoredMembership) {
+    let alone = membership.membership().nodes().count() <= 1;
+    let clocks = raft.runtime_config();
+    clocks.heartbeat(!alone);
+    clocks.elect(!alone);
+    clocks.tick(!alone);
+}
