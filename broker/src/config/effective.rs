@@ -71,6 +71,9 @@ impl Effective {
     }
 }
 
+/// Where a broker's key may be set, what wins first; below them all is its default.
+const SET: [Source; 3] = [Source::DynamicBroker, Source::DynamicDefaultBroker, Source::StaticBroker];
+
 /// The layers under a topic, a group or a broker.
 #[derive(Clone, Copy, Debug)]
 pub struct Layers<'a> {
@@ -96,12 +99,11 @@ impl Layers<'_> {
 
     /// Layer by layer, and name by name in each.
     fn entries(&self, names: &[Cow<'static, str>]) -> Vec<Entry> {
-        const LAYERS: [Source; 4] =
-            [Source::DynamicBroker, Source::DynamicDefaultBroker, Source::StaticBroker, Source::Default];
         let entry = |source, name: &Cow<'static, str>| {
             Some(Entry { name: name.clone(), value: self.at(source, name)?.to_owned(), source })
         };
-        LAYERS.into_iter().flat_map(|source| names.iter().filter_map(move |name| entry(source, name))).collect()
+        let layers = SET.into_iter().chain([Source::Default]);
+        layers.flat_map(|source| names.iter().filter_map(move |name| entry(source, name))).collect()
     }
 
     /// A broker key's value. A synonym that holds instead of the key is not the key's own.
@@ -120,7 +122,6 @@ impl Layers<'_> {
 
     /// What holds for one listener: its own setting in any layer, else everybody's.
     pub fn text_for_listener(&self, listener: &str, name: &'static str) -> Option<String> {
-        const SET: [Source; 3] = [Source::DynamicBroker, Source::DynamicDefaultBroker, Source::StaticBroker];
         let own = format!("listener.name.{}.{name}", listener.to_ascii_lowercase());
         let own = SET.into_iter().find_map(|source| self.at(source, &own));
         own.map(str::to_owned).or_else(|| self.broker_value(broker_key(name)?).value)
@@ -156,21 +157,33 @@ impl Layers<'_> {
         self.broker_value(definition).value.unwrap_or_default()
     }
 
-    /// A topic key's value.
+    /// What a topic key is worth; `None` is Kafka's null. Takes no memory unless a unit is converted: every new topic asks
+    /// for every key.
+    pub fn topic_worth<'t>(&'t self, topic: &'t ResourceConfigs, key: &'static TopicKey) -> Option<Cow<'t, str>> {
+        if let Some(set) = topic.get(key.definition.name) {
+            return Some(Cow::Borrowed(set));
+        }
+        let mut brokers = SET.into_iter().flat_map(|source| key.synonyms.iter().map(move |synonym| (source, synonym)));
+        let set = brokers.find_map(|(source, (name, factor))| Some((self.at(source, name)?, *factor)));
+        match set {
+            Some((value, factor)) => Some(in_own_unit(value, factor)),
+            None => key.definition.default.map(Cow::Borrowed),
+        }
+    }
+
+    /// A topic key's value and what is behind it.
     pub fn topic_value(&self, topic: &ResourceConfigs, key: &'static TopicKey) -> Effective {
         let definition = &key.definition;
         let names: Vec<_> = key.synonyms.iter().map(|(name, _)| Cow::Borrowed(*name)).collect();
         let mut synonyms = self.entries(&names);
-        let broker_value = synonyms.first().map(|entry| in_own_unit(key, entry));
         // Kafka names no default that stands under another key than the first.
         if synonyms.first().is_some_and(|entry| entry.source == Source::Default && entry.name != names[0]) {
             synonyms.clear();
         }
-        let mut value = broker_value.or_else(|| definition.default.map(str::to_owned));
         if let Some(set) = topic.get(definition.name) {
-            value = Some(set.to_string());
             synonyms.insert(0, entry(definition.name, set, Source::DynamicTopic));
         }
+        let value = self.topic_worth(topic, key).map(Cow::into_owned);
         Effective::of(Cow::Borrowed(definition.name), definition, value, synonyms)
     }
 
@@ -228,12 +241,11 @@ fn broker_synonyms(name: &'static str) -> Vec<Cow<'static, str>> {
 }
 
 /// A synonym's value in the unit of the topic's key. In a coarser unit every negative number means "no limit".
-fn in_own_unit(key: &TopicKey, entry: &Entry) -> String {
-    let factor = key.synonyms.iter().find(|(name, _)| *name == entry.name).map_or(1, |&(_, factor)| factor);
-    match entry.value.parse::<i64>() {
-        Ok(number) if factor != 1 && number < 0 => "-1".to_owned(),
-        Ok(number) if factor != 1 => number.saturating_mul(factor).to_string(),
-        _ => entry.value.clone(),
+fn in_own_unit(value: &str, factor: i64) -> Cow<'_, str> {
+    match value.parse::<i64>() {
+        Ok(number) if factor != 1 && number < 0 => Cow::Borrowed("-1"),
+        Ok(number) if factor != 1 => Cow::Owned(number.saturating_mul(factor).to_string()),
+        _ => Cow::Borrowed(value),
     }
 }
 
@@ -278,6 +290,18 @@ mod tests {
         check(&[], &[], &["log.retention.hours=2", "log.retention.minutes=3"], ("180000", Source::StaticBroker));
         check(&[], &[], &["log.retention.hours=2"], ("7200000", Source::StaticBroker));
         check(&[], &[], &["log.retention.hours=-1"], ("-1", Source::StaticBroker));
+    }
+
+    #[test]
+    fn a_topics_default_is_that_of_the_brokers_keys_behind_it() {
+        let (none, settings) = (configs(&[]), settings(&[]));
+        let layers = Layers { broker: &none, cluster: &none, settings: &settings };
+        for key in TOPIC_KEYS {
+            let names: Vec<_> = key.synonyms.iter().map(|(name, _)| Cow::Borrowed(*name)).collect();
+            let Some(entry) = layers.entries(&names).into_iter().next() else { continue };
+            let factor = key.synonyms.iter().find(|(name, _)| *name == entry.name).map_or(1, |(_, factor)| *factor);
+            assert_eq!(Some(&*in_own_unit(&entry.value, factor)), key.definition.default, "{}", key.definition.name);
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A topic's keys in the form its logs take them.
 
+use std::borrow::Cow;
+
 use weir_controller::image::ResourceConfigs;
 use weir_protocol::compression::Codec;
 use weir_storage::config::{CleanupPolicy, CompressionType, LogConfig, TimestampType};
@@ -31,14 +33,15 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn text(&self, name: &'static str) -> String {
+    fn text(&self, name: &'static str) -> Cow<'_, str> {
         let key = topic_key(name).unwrap_or_else(|| panic!("no topic key {name}"));
-        let effective = self.layers.topic_value(self.topic, key).value.unwrap_or_default();
-        match key.definition.check(&effective) {
-            Ok(value) => value.to_owned(),
+        let worth = self.layers.topic_worth(self.topic, key).unwrap_or_default();
+        match key.definition.check(&worth) {
+            Ok(value) if value.len() == worth.len() => worth,
+            Ok(value) => Cow::Owned(value.to_owned()),
             Err(error) => {
                 tracing::warn!(%error, "the default is used instead");
-                key.definition.default.unwrap_or_default().to_owned()
+                Cow::Borrowed(key.definition.default.unwrap_or_default())
             }
         }
     }
@@ -70,7 +73,7 @@ impl Reader<'_> {
             cleanup: CleanupPolicy { delete: has("delete"), compact: has("compact") },
             delete_retention_ms: self.number("delete.retention.ms"),
             preallocate: self.flag("preallocate"),
-            timestamp_type: match self.text("message.timestamp.type").as_str() {
+            timestamp_type: match &*self.text("message.timestamp.type") {
                 "LogAppendTime" => TimestampType::LogAppendTime,
                 _ => TimestampType::CreateTime,
             },
@@ -84,7 +87,7 @@ impl Reader<'_> {
 
     /// LZ4 and snappy have no level to set.
     fn compression_level(&self) -> Option<i32> {
-        match self.text("compression.type").as_str() {
+        match &*self.text("compression.type") {
             "gzip" => Some(self.number("compression.gzip.level")).filter(|level| *level != -1),
             "zstd" => Some(self.number("compression.zstd.level")),
             _ => None,
@@ -92,7 +95,7 @@ impl Reader<'_> {
     }
 
     fn compression(&self) -> CompressionType {
-        match self.text("compression.type").as_str() {
+        match &*self.text("compression.type") {
             "uncompressed" => CompressionType::Codec(Codec::None),
             "gzip" => CompressionType::Codec(Codec::Gzip),
             "snappy" => CompressionType::Codec(Codec::Snappy),
