@@ -12,7 +12,7 @@ use super::settings::Settings;
 /// What a node is started with.
 #[derive(Clone, Debug)]
 pub struct BrokerConfig {
-    /// `node.id`, or `broker.id` where only that is set.
+    /// `node.id`.
     pub node_id: BrokerId,
     /// The zone.
     pub rack: Option<String>,
@@ -60,17 +60,13 @@ impl BrokerConfig {
     }
 }
 
-/// `node.id` and `broker.id` are one setting under two names; both may stand if they agree.
+/// `node.id` and `broker.id` are one setting under two names, each set by the other; both may stand if they agree.
 fn node_id(settings: &Settings) -> Result<BrokerId, ConfigError> {
-    let older = settings.set("broker.id").map(|_| settings.number("broker.id")).filter(|&id| id >= 0);
-    let newer = settings.set("node.id").map(|_| settings.number("node.id"));
-    if let (Some(older), Some(newer)) = (older, newer)
-        && older != newer
-    {
+    let (id, older) = (settings.number("node.id"), settings.number("broker.id"));
+    if older >= 0 && older != id {
         let reason = format!("broker.id is {older}; the two name the same thing and must agree");
-        return Err(ConfigError { key: "node.id".into(), value: newer.to_string(), reason });
+        return Err(ConfigError { key: "node.id".into(), value: id.to_string(), reason });
     }
-    let id = newer.or(older).unwrap_or_else(|| settings.number("node.id"));
     Ok(BrokerId(id as i32))
 }
 

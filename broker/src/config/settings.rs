@@ -11,7 +11,7 @@ use super::definition::{ConfigError, Definition, Effect, Kind};
 use super::properties;
 
 /// The prefix of environment variables that set keys: `WEIR_LOG_RETENTION_MS` sets `log.retention.ms`.
-pub const ENVIRONMENT_PREFIX: &str = "WEIR_";
+const ENVIRONMENT_PREFIX: &str = "WEIR_";
 
 /// Broker keys with the values this node was started with.
 #[derive(Clone, Debug, Default)]
@@ -180,12 +180,8 @@ impl Settings {
 
     /// A number that has a default.
     pub fn number(&self, key: &str) -> i64 {
-        self.optional_number(key).unwrap_or_else(|| panic!("configuration key {key} has no default"))
-    }
-
-    /// A number, if it was set or has a default.
-    pub fn optional_number(&self, key: &str) -> Option<i64> {
-        self.value(key).map(|value| value.parse().expect("values are checked when they are set"))
+        let value = self.value(key).unwrap_or_else(|| panic!("configuration key {key} has no default"));
+        value.parse().expect("values are checked when they are set")
     }
 
     /// A switch that has a default.
@@ -276,6 +272,13 @@ mod tests {
             warnings[0].to_string(),
             "unknown configuration key log.retenton.ms is ignored; did you mean log.retention.ms?"
         );
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_in_a_family_of_many_keys_is_not_taken_for_a_foreign_key() {
+        let (_, warnings) = load(&[], &["log.cleaner.enabel=true"]).unwrap();
+        let nearest = Some("log.cleaner.enable");
+        assert_eq!(warnings, [SettingsWarning::Unknown { key: "log.cleaner.enabel".into(), nearest }]);
     }
 
     #[test]
