@@ -159,3 +159,108 @@ pub(crate) fn majority_ready(me: &Myself, voters: &ConfiguredVoters, found: &[Fo
 pub(crate) fn grace_is_over(ready_for: Option<Duration>, grace: Duration) -> bool {
     ready_for.is_some_and(|ready_for| ready_for >= grace)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: &str = "ours";
+
+    fn id(node_id: i32) -> RaftNodeId {
+        RaftNodeId::from((node_id, 0xd))
+    }
+
+    fn endpoints(node_id: i32) -> Vec<ControllerEndpoint> {
+        vec![ControllerEndpoint { listener: "C".into(), host: format!("host-{node_id}"), port: 9093 }]
+    }
+
+    fn named(ids: &[i32]) -> ConfiguredVoters {
+        ConfiguredVoters::Named(ids.iter().map(|id| (BrokerId(*id), endpoints(*id))).collect())
+    }
+
+    fn bootstrap(ids: &[i32]) -> ConfiguredVoters {
+        ConfiguredVoters::Bootstrap(ids.iter().flat_map(|id| endpoints(*id)).collect())
+    }
+
+    fn blank(node_id: i32) -> Myself {
+        Myself { id: id(node_id), blank: true, may_vote: true, cluster_id: None, endpoints: endpoints(node_id) }
+    }
+
+    fn answer(node_id: i32, voters: &ConfiguredVoters) -> Found {
+        let configured = voters.text();
+        Found {
+            address: PeerAddress { id: None, endpoints: endpoints(node_id) },
+            responder: id(node_id),
+            answer: ProbeAnswer { cluster_id: None, blank: true, may_vote: true, configured, leader: None },
+        }
+    }
+
+    fn of_cluster(node_id: i32, voters: &ConfiguredVoters, cluster: &str) -> Found {
+        let mut found = answer(node_id, voters);
+        found.answer.blank = false;
+        found.answer.cluster_id = Some(cluster.into());
+        found
+    }
+
+    fn members(step: &Step) -> Vec<i32> {
+        match step {
+            Step::Initialise(members) => members.keys().map(|id| id.node_id.get()).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_lowest_voter_forms_a_cluster_of_all_at_once_and_of_a_majority_after_a_while() {
+        let voters = named(&[1, 2, 3]);
+        let all = [answer(2, &voters), answer(3, &voters)];
+        assert_eq!(members(&next_step(&blank(1), &voters, &all, false)), [1, 2, 3]);
+        assert_eq!(next_step(&blank(1), &voters, &all[..1], false), Step::Wait);
+        assert_eq!(members(&next_step(&blank(1), &voters, &all[..1], true)), [1, 2]);
+        assert_eq!(next_step(&blank(1), &voters, &[], true), Step::Wait);
+        let others = [answer(1, &voters), answer(3, &voters)];
+        assert_eq!(next_step(&blank(2), &voters, &others, true), Step::Wait);
+    }
+
+    #[test]
+    fn nobody_forms_a_cluster_while_a_peer_knows_one_or_votes_in_one() {
+        let voters = named(&[1, 2, 3]);
+        let known = [answer(2, &voters), of_cluster(3, &voters, OURS)];
+        assert_eq!(next_step(&blank(1), &voters, &known, true), Step::Join(None));
+        let mut votes = answer(3, &voters);
+        votes.answer.blank = false;
+        assert_eq!(next_step(&blank(1), &voters, &[answer(2, &voters), votes], true), Step::Wait);
+    }
+
+    #[test]
+    fn who_means_other_voters_or_may_not_vote_does_not_count() {
+        let voters = named(&[1, 2, 3]);
+        let elsewhere = answer(2, &named(&[2, 3]));
+        let mut broker = answer(3, &voters);
+        broker.answer.may_vote = false;
+        assert_eq!(next_step(&blank(1), &voters, &[elsewhere, broker], true), Step::Wait);
+        // Somebody else at the address of a voter is not that voter.
+        let mut misplaced = answer(3, &voters);
+        misplaced.address.endpoints = endpoints(2);
+        assert_eq!(next_step(&blank(1), &voters, &[misplaced], true), Step::Wait);
+    }
+
+    #[test]
+    fn of_addresses_alone_the_lowest_forms_once_all_have_answered() {
+        let voters = bootstrap(&[1, 2, 3]);
+        let all = [answer(1, &voters), answer(2, &voters), answer(3, &voters)];
+        assert_eq!(members(&next_step(&blank(1), &voters, &all, false)), [1, 2, 3]);
+        assert_eq!(next_step(&blank(1), &voters, &all[..2], true), Step::Wait);
+        assert_eq!(next_step(&blank(2), &voters, &all, true), Step::Wait);
+    }
+
+    #[test]
+    fn a_node_keeps_to_its_cluster_and_chooses_between_no_two() {
+        let voters = named(&[1, 2, 3]);
+        let member = Myself { blank: false, cluster_id: Some(OURS.into()), ..blank(1) };
+        let (ours, theirs) = (of_cluster(2, &voters, OURS), of_cluster(3, &voters, "theirs"));
+        let both = [ours, theirs];
+        assert_eq!(next_step(&member, &voters, &both[1..], true), Step::Foreign("theirs".into()));
+        assert_eq!(next_step(&member, &voters, &both, true), Step::Join(None));
+        assert_eq!(next_step(&blank(1), &voters, &both, true), Step::Wait);
+    }
+}

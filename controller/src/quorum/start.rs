@@ -248,7 +248,6 @@ fn raft_config(timing: QuorumTiming) -> Config {
         // When a snapshot is due is counted in bytes, by the state machine.
         snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: ENTRIES_KEPT_BEHIND_SNAPSHOT,
-        replication_lag_threshold: ENTRIES_KEPT_BEHIND_SNAPSHOT,
         api_channel_size: Some(RAFT_API_QUEUE),
         allow_log_reversion: Some(false),
         // A restart is a new term: nobody can mistake what it writes for what it wrote before.
