@@ -5,6 +5,7 @@ mod durability;
 mod failure;
 mod faults;
 
+mod idle;
 mod peers;
 mod proposals;
 mod publishing;
