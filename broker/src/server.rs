@@ -29,7 +29,7 @@ use crate::config::connection_limits::connection_limits;
 use crate::config::effective::Layers;
 use crate::config::{BrokerConfig, ListenerConfig};
 use crate::fetch_session::FetchSessionCache;
-use crate::group::{GroupConfig, GroupCoordinator, SystemClock};
+use crate::group::{GroupConfig, GroupCoordinator, OFFSETS_TOPIC, SystemClock};
 use crate::group_log::GroupLog;
 use crate::http;
 use crate::metrics::{Exposition, RequestMetrics};
@@ -257,8 +257,10 @@ fn group_coordinator(
 ) -> Arc<GroupCoordinator> {
     let settings = &config.settings;
     let number = |key| settings.number(key) as i32;
+    // Where a group lives depends on how many partitions there are, not on how many are configured by now.
+    let existing = controller.image().topic_by_name(OFFSETS_TOPIC).map(|topic| topic.partition_count() as i32);
     let group_config = GroupConfig {
-        offsets_topic_partitions: number("offsets.topic.num.partitions"),
+        offsets_topic_partitions: existing.unwrap_or(number("offsets.topic.num.partitions")),
         min_session_timeout_ms: number("group.min.session.timeout.ms"),
         max_session_timeout_ms: number("group.max.session.timeout.ms"),
         initial_rebalance_delay_ms: number("group.initial.rebalance.delay.ms"),

@@ -10,6 +10,7 @@ pub mod fetch_response;
 pub mod frame;
 pub mod ids;
 pub mod messages;
+pub mod newer;
 pub mod records;
 pub mod request;
 pub mod response;

@@ -18,6 +18,7 @@ use thiserror::Error;
 
 use crate::admission::{self, AdmissionError};
 use crate::api::{self, ApiKey, UnsupportedApi};
+use crate::newer;
 
 /// Bytes of key, version and correlation id, at the same place in every request there ever was.
 const FIXED_HEADER_BYTES: usize = 8;
@@ -107,7 +108,7 @@ pub fn decode_header(frame: &mut Bytes) -> Result<RequestHeader, RequestError> {
 pub fn decode_body(header: &RequestHeader, body: &mut Bytes) -> Result<RequestKind, RequestError> {
     let (key, version) = (header.api_key, header.api_version);
     admission::admit(key, version, body).map_err(|source| RequestError::Refused { key, version, source })?;
-    RequestKind::decode(key, body, version).map_err(|error| malformed(key, version, error.root_cause()))
+    newer::decode_request(key, version, body).map_err(|error| malformed(key, version, error.root_cause()))
 }
 
 fn malformed(key: ApiKey, version: i16, reason: impl ToString) -> RequestError {

@@ -20,6 +20,7 @@ use thiserror::Error;
 use crate::api::{self, ApiKey};
 use crate::error_code::ErrorCode;
 use crate::frame::FRAME_LENGTH_BYTES;
+use crate::newer;
 use crate::request::RequestHeader;
 
 /// Bytes of the correlation id.
@@ -60,7 +61,7 @@ pub enum ResponseError {
 
 /// Encodes the answer to `request` as a frame. The kind of `response` must be that of the request.
 pub fn encode(request: &RequestHeader, response: &ResponseKind) -> Result<Bytes, ResponseError> {
-    let version = request.api_version;
+    let version = newer::response_layout(request.api_key, request.api_version);
     let mut frame = start_frame(request, response.header_version(version), 0);
     response.encode(&mut frame, version).map_err(|error| unencodable(request, error))?;
     finish_frame(request, frame)
@@ -71,7 +72,7 @@ pub fn encode_message<M: Encodable + HeaderVersion>(
     request: &RequestHeader,
     response: &M,
 ) -> Result<Bytes, ResponseError> {
-    let version = request.api_version;
+    let version = newer::response_layout(request.api_key, request.api_version);
     let size = response.compute_size(version).map_err(|error| unencodable(request, error))?;
     let mut frame = start_frame(request, M::header_version(version), size);
     response.encode(&mut frame, version).map_err(|error| unencodable(request, error))?;

@@ -7,7 +7,8 @@ use weir_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
 use weir_protocol::messages::describe_log_dirs_response::{
     DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
 };
-use weir_protocol::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse, StrBytes, TopicName};
+use weir_protocol::messages::{DescribeLogDirsRequest, StrBytes, TopicName};
+use weir_protocol::newer::{DescribeLogDirsResponse, DescribedLogDir};
 use weir_storage::manager::LogDirStatus;
 
 use super::call::Call;
@@ -15,9 +16,10 @@ use crate::net::Dispatch;
 
 pub(super) fn handle(call: Call, request: DescribeLogDirsRequest) -> Dispatch {
     let asked = request.topics.as_deref();
-    let results = call.broker.logs.dirs().into_iter().map(|dir| describe(dir, asked));
-    let response = DescribeLogDirsResponse::default().with_results(results.collect());
-    call.ready(&response)
+    // Nothing cordons a directory yet.
+    let described = |dir| DescribedLogDir { result: describe(dir, asked), is_cordoned: false };
+    let results = call.broker.logs.dirs().into_iter().map(described).collect();
+    call.ready(&DescribeLogDirsResponse { results, ..DescribeLogDirsResponse::default() })
 }
 
 fn describe(dir: LogDirStatus, asked: Option<&[DescribableLogDirTopic]>) -> DescribeLogDirsResult {

@@ -12,8 +12,8 @@ use super::call::Call;
 use super::{
     alter_configs, api_versions, create_partitions, create_topics, delete_records, delete_topics, describe_cluster,
     describe_configs, describe_log_dirs, describe_producers, describe_topic_partitions, elect_leaders, fetch,
-    find_coordinator, group_offsets, groups, init_producer_id, list_config_resources, list_offsets, metadata,
-    offset_for_leader_epoch, produce, registry,
+    find_coordinator, groups, init_producer_id, list_config_resources, list_offsets, metadata, offset_commit,
+    offset_delete, offset_fetch, offset_for_leader_epoch, produce, registry,
 };
 use crate::broker::Broker;
 use crate::net::{ConnectionContext, Dispatch, Frame, Handler};
@@ -70,8 +70,8 @@ fn route(call: Call, request: RequestKind) -> Dispatch {
         RequestKind::Fetch(request) => fetch::handle(call, request),
         RequestKind::ListOffsets(request) => list_offsets::handle(call, request),
         RequestKind::Metadata(request) => metadata::handle(call, request),
-        RequestKind::OffsetCommit(request) => group_offsets::offset_commit(call, request),
-        RequestKind::OffsetFetch(request) => groups::offset_fetch(call, request),
+        RequestKind::OffsetCommit(request) => offset_commit::handle(call, request),
+        RequestKind::OffsetFetch(request) => offset_fetch::handle(call, request),
         RequestKind::FindCoordinator(request) => find_coordinator::handle(call, request),
         RequestKind::JoinGroup(request) => groups::join_group(call, request),
         RequestKind::Heartbeat(request) => groups::heartbeat(call, request),
@@ -92,7 +92,7 @@ fn route(call: Call, request: RequestKind) -> Dispatch {
         RequestKind::DeleteGroups(request) => groups::delete_groups(call, request),
         RequestKind::ElectLeaders(request) => elect_leaders::handle(call, request),
         RequestKind::IncrementalAlterConfigs(request) => alter_configs::change(call, request),
-        RequestKind::OffsetDelete(request) => group_offsets::offset_delete(call, request),
+        RequestKind::OffsetDelete(request) => offset_delete::handle(call, request),
         RequestKind::DescribeCluster(request) => describe_cluster::handle(call, request),
         RequestKind::DescribeProducers(request) => describe_producers::handle(call, request),
         RequestKind::ListConfigResources(request) => list_config_resources::handle(call, request),

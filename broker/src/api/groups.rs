@@ -1,11 +1,11 @@
-//! The APIs of the group coordinator: JoinGroup (11), Heartbeat (12), LeaveGroup (13), SyncGroup (14), OffsetFetch (9),
-//! DescribeGroups (15), ListGroups (16), DeleteGroups (42).
+//! The APIs of the group coordinator: JoinGroup (11), Heartbeat (12), LeaveGroup (13), SyncGroup (14), DescribeGroups
+//! (15), ListGroups (16), DeleteGroups (42).
 //!
 //! The coordinator takes and gives wire messages; these hand them over and put the answers into frames.
 
 use weir_protocol::messages::{
     DeleteGroupsRequest, DescribeGroupsRequest, Encodable, HeaderVersion, HeartbeatRequest, JoinGroupRequest,
-    LeaveGroupRequest, ListGroupsRequest, OffsetFetchRequest, SyncGroupRequest,
+    LeaveGroupRequest, ListGroupsRequest, SyncGroupRequest,
 };
 
 use super::call::Call;
@@ -29,11 +29,6 @@ pub(super) fn heartbeat(call: Call, request: HeartbeatRequest) -> Dispatch {
 
 pub(super) fn leave_group(call: Call, request: LeaveGroupRequest) -> Dispatch {
     let reply = with_context(&call, |context| call.broker.groups.leave_group(context, request));
-    send(call, reply)
-}
-
-pub(super) fn offset_fetch(call: Call, request: OffsetFetchRequest) -> Dispatch {
-    let reply = with_context(&call, |context| call.broker.groups.offset_fetch(context, request));
     send(call, reply)
 }
 

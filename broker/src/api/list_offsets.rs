@@ -1,4 +1,4 @@
-//! ListOffsets (2): where a partition starts, ends, or reaches a time (KIP-79, KIP-734, KIP-1005).
+//! ListOffsets (2): where a partition starts, ends, or reaches a time (KIP-79, KIP-734, KIP-1005, KIP-1023).
 
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{LeaderEpoch, Offset, PartitionIndex};
@@ -23,6 +23,20 @@ const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 /// The end of what is in the object store.
 const LATEST_TIERED: i64 = -5;
+/// The start of what is still to be put into the object store.
+const EARLIEST_PENDING_UPLOAD: i64 = -6;
+
+/// The first version in which a timestamp below zero has its meaning; `None` if it has none in any.
+fn first_version_of(timestamp: i64) -> Option<i16> {
+    match timestamp {
+        LATEST | EARLIEST => Some(1),
+        MAX_TIMESTAMP => Some(7),
+        EARLIEST_LOCAL => Some(8),
+        LATEST_TIERED => Some(9),
+        EARLIEST_PENDING_UPLOAD => Some(11),
+        _ => None,
+    }
+}
 
 /// What a look-up found; nothing is -1 throughout.
 struct Found {
@@ -64,6 +78,10 @@ fn look_up(
     isolation: Isolation,
     version: i16,
 ) -> Result<Found, PartitionError> {
+    if asked.timestamp < 0 && first_version_of(asked.timestamp).is_none_or(|first| version < first) {
+        let message = format!("The timestamp {} has no meaning in version {version} of ListOffsets.", asked.timestamp);
+        return Err(PartitionError::new(ErrorCode::UnsupportedVersion, message));
+    }
     let leader_epoch = partition.check_leadership(LeaderEpoch(asked.current_leader_epoch))?;
     let log = partition.log()?;
     let end = partition.readable_end(isolation)?;
@@ -74,7 +92,7 @@ fn look_up(
             let start = log.log_start_offset();
             Ok(Found::at(start, epoch_at(start)))
         }
-        LATEST_TIERED => Ok(Found::NOTHING),
+        LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(Found::NOTHING),
         MAX_TIMESTAMP => {
             let found = log.max_timestamp_offset()?.filter(|found| found.offset < end);
             Ok(found.map_or(Found::NOTHING, |found| Found {
@@ -82,10 +100,6 @@ fn look_up(
                 offset: found.offset,
                 leader_epoch: found.leader_epoch,
             }))
-        }
-        timestamp if timestamp < 0 => {
-            let message = format!("The timestamp {timestamp} has no meaning in version {version} of ListOffsets.");
-            Err(PartitionError::new(ErrorCode::UnsupportedVersion, message))
         }
         timestamp => {
             let found = log.offset_for_timestamp(timestamp)?.filter(|found| found.offset < end);

@@ -3,7 +3,7 @@
 /// Limits and delays of the group coordinator; every field names its Kafka key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct GroupConfig {
-    /// `offsets.topic.num.partitions`.
+    /// Partitions of `__consumer_offsets`; `offsets.topic.num.partitions` until it exists.
     pub offsets_topic_partitions: i32,
     /// `group.min.session.timeout.ms`.
     pub min_session_timeout_ms: i32,

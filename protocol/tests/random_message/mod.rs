@@ -8,7 +8,8 @@ use bytes::{Bytes, BytesMut};
 use weir_protocol::admission::shape::{Field, Kind, Shape};
 use weir_protocol::admission::{self, AdmissionError, requests, responses};
 use weir_protocol::api::{self, ApiKey};
-use weir_protocol::messages::{RequestKind, ResponseKind};
+use weir_protocol::messages::{Encodable, RequestKind, ResponseKind};
+use weir_protocol::newer::{self, DescribeLogDirsResponse};
 
 /// Every API at every version that is parsed, KRaft's own included.
 pub(crate) fn every_version() -> impl Iterator<Item = (ApiKey, i16)> {
@@ -29,6 +30,8 @@ pub(crate) enum Side {
 pub(crate) enum Decoded {
     Request(RequestKind),
     Response(ResponseKind),
+    /// The one response that is declared by hand.
+    LogDirs(DescribeLogDirsResponse),
 }
 
 impl Side {
@@ -50,8 +53,13 @@ impl Side {
 
     pub(crate) fn decode(self, key: ApiKey, version: i16, body: &mut Bytes) -> Result<Decoded, String> {
         let decoded = match self {
-            Side::Request => RequestKind::decode(key, body, version).map(Decoded::Request),
-            Side::Response => ResponseKind::decode(key, body, version).map(Decoded::Response),
+            Side::Request => newer::decode_request(key, version, body).map(Decoded::Request),
+            Side::Response if key == ApiKey::DescribeLogDirs => {
+                DescribeLogDirsResponse::decode(body, version).map(Decoded::LogDirs)
+            }
+            Side::Response => {
+                ResponseKind::decode(key, body, newer::response_layout(key, version)).map(Decoded::Response)
+            }
         };
         decoded.map_err(|error| error.root_cause().to_string())
     }
@@ -66,8 +74,12 @@ impl Decoded {
     pub(crate) fn encode(&self, version: i16) -> Result<BytesMut, String> {
         let mut bytes = BytesMut::new();
         let encoded = match self {
-            Decoded::Request(request) => request.encode(&mut bytes, version),
+            Decoded::Request(request) => newer::encode_request(request, version, &mut bytes),
+            Decoded::Response(response @ ResponseKind::ListOffsets(_)) => {
+                response.encode(&mut bytes, newer::response_layout(ApiKey::ListOffsets, version))
+            }
             Decoded::Response(response) => response.encode(&mut bytes, version),
+            Decoded::LogDirs(response) => response.encode(&mut bytes, version),
         };
         encoded.map(|()| bytes).map_err(|error| error.root_cause().to_string())
     }

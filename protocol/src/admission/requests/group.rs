@@ -1,6 +1,6 @@
 //! Shapes of the requests about consumer groups and their offsets.
 //!
-//! The facts are those of Kafka 4.1's message definitions; [`super::super::shape`] explains the notation.
+//! The facts are those of Kafka 4.3's message definitions; [`super::super::shape`] explains the notation.
 
 use kafka_protocol::messages::{
     consumer_group_heartbeat_request, join_group_request, leave_group_request, offset_commit_request,
@@ -23,7 +23,8 @@ pub(super) static OFFSET_COMMIT: Shape = Shape {
         field(
             "topics",
             structs::<offset_commit_request::OffsetCommitRequestTopic>(&[
-                field("name", STRING),
+                field("name", STRING).until(9),
+                field("topic_id", UUID).since(10),
                 field(
                     "partitions",
                     structs::<offset_commit_request::OffsetCommitRequestPartition>(&[
@@ -61,7 +62,8 @@ pub(super) static OFFSET_FETCH: Shape = Shape {
                 field(
                     "topics",
                     structs::<offset_fetch_request::OffsetFetchRequestTopics>(&[
-                        field("name", STRING),
+                        field("name", STRING).until(9),
+                        field("topic_id", UUID).since(10),
                         field("partition_indexes", ARRAY_OF_INT32),
                     ]),
                 )

@@ -1,6 +1,6 @@
 //! Shapes of the responses about consumer groups and their offsets.
 //!
-//! The facts are those of Kafka 4.1's message definitions; [`super::super::shape`] explains the notation.
+//! The facts are those of Kafka 4.3's message definitions; [`super::super::shape`] explains the notation.
 
 use kafka_protocol::messages::{
     consumer_group_describe_response, consumer_group_heartbeat_response, delete_groups_response,
@@ -21,7 +21,8 @@ pub(super) static OFFSET_COMMIT: Shape = Shape {
         field(
             "topics",
             structs::<offset_commit_response::OffsetCommitResponseTopic>(&[
-                field("name", STRING),
+                field("name", STRING).until(9),
+                field("topic_id", UUID).since(10),
                 field(
                     "partitions",
                     structs::<offset_commit_response::OffsetCommitResponsePartition>(&[
@@ -64,7 +65,8 @@ pub(super) static OFFSET_FETCH: Shape = Shape {
                 field(
                     "topics",
                     structs::<offset_fetch_response::OffsetFetchResponseTopics>(&[
-                        field("name", STRING),
+                        field("name", STRING).until(9),
+                        field("topic_id", UUID).since(10),
                         field(
                             "partitions",
                             structs::<offset_fetch_response::OffsetFetchResponsePartitions>(&[

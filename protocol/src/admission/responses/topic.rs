@@ -1,6 +1,6 @@
 //! Shapes of the responses about topics, configs and the placement of partitions.
 //!
-//! The facts are those of Kafka 4.1's message definitions; [`super::super::shape`] explains the notation.
+//! The facts are those of Kafka 4.3's message definitions; [`super::super::shape`] explains the notation.
 
 use kafka_protocol::messages::{
     alter_configs_response, alter_partition_reassignments_response, alter_replica_log_dirs_response,
@@ -10,6 +10,7 @@ use kafka_protocol::messages::{
 };
 
 use super::super::shape::{ARRAY_OF_INT32, BOOL, INT8, INT16, INT32, INT64, STRING, Shape, UUID, field, structs};
+use crate::newer::DescribedLogDir;
 
 /// CreateTopics (19).
 pub(super) static CREATE_TOPICS: Shape = Shape {
@@ -143,7 +144,7 @@ pub(super) static DESCRIBE_LOG_DIRS: Shape = Shape {
         field("error_code", INT16).since(3),
         field(
             "results",
-            structs::<describe_log_dirs_response::DescribeLogDirsResult>(&[
+            structs::<DescribedLogDir>(&[
                 field("error_code", INT16),
                 field("log_dir", STRING),
                 field(
@@ -163,6 +164,7 @@ pub(super) static DESCRIBE_LOG_DIRS: Shape = Shape {
                 ),
                 field("total_bytes", INT64).since(4),
                 field("usable_bytes", INT64).since(4),
+                field("is_cordoned", BOOL).since(5),
             ]),
         ),
     ],
