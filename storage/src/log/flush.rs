@@ -12,7 +12,7 @@ use std::sync::Arc;
 use weir_protocol::ids::Offset;
 
 use super::{Log, StorageError};
-use crate::checkpoint::Durability;
+use crate::checkpoint::{self, Durability};
 use crate::producer_state::snapshot_file_name;
 use crate::segment::{Segment, SegmentFile};
 
@@ -98,11 +98,14 @@ impl Log {
         let super::state::State { active, dir, producers, epochs, log_end, .. } = &mut *state;
         active.complete_indexes(dir).map_err(|error| self.fail("index write", error))?;
         producers.set_end_offset(*log_end);
-        producers.take_snapshot(dir).map_err(|error| self.fail("producer snapshot", error))?;
-        if durability == Durability::OwnFsync {
-            producers.sync_latest_snapshot(dir).map_err(|error| self.fail_fsync(error))?;
+        let snapshot_taken = producers.take_snapshot(dir).map_err(|error| self.fail("producer snapshot", error))?;
+        let epochs_replaced =
+            epochs.write_if_dirty(dir, durability).map_err(|error| self.fail("leader epoch checkpoint", error))?;
+        if durability == Durability::OwnFsync && (snapshot_taken || epochs_replaced) {
+            // There may be no batch left to flush, and the next start believes what it finds.
+            let synced = producers.sync_latest_snapshot(dir).and_then(|()| checkpoint::sync_dir(dir));
+            synced.map_err(|error| self.fail_fsync(error))?;
         }
-        epochs.write_if_dirty(dir, durability).map_err(|error| self.fail("leader epoch checkpoint", error))?;
         Ok(true)
     }
 
@@ -155,7 +158,10 @@ impl Log {
             StorageError::DiskFull { .. } => Ok(()),
             failed => Err(failed),
         })?;
-        state.epochs.write_if_dirty(&dir, durability).map_err(|error| self.fail("leader epoch checkpoint", error))?;
+        let epochs_replaced = state
+            .epochs
+            .write_if_dirty(&dir, durability)
+            .map_err(|error| self.fail("leader epoch checkpoint", error))?;
         let mut segments: Vec<_> =
             state.sealed.iter().filter(|sealed| !sealed.synced).map(|sealed| (sealed.segment.clone(), true)).collect();
         let from = state.recovery_point;
@@ -169,7 +175,7 @@ impl Log {
             log_end: state.log_end,
             segments,
             snapshots,
-            sync_folder: durability == Durability::FileSystemSync || !state.active.folder_synced,
+            sync_folder: durability == Durability::FileSystemSync || !state.active.folder_synced || epochs_replaced,
             sync_indexes: durability == Durability::FileSystemSync || state.active.indexes_unsynced,
             flushed_bytes: state.unflushed_bytes,
         }))
@@ -245,5 +251,38 @@ fn sync_if_there(path: &Path) -> io::Result<()> {
         Ok(file) => file.sync_data(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use weir_protocol::ids::{LeaderEpoch, TopicId, TopicPartition};
+
+    use super::*;
+    use crate::context::StorageContext;
+    use crate::file_cache::FileCache;
+
+    #[test]
+    fn the_folder_is_synced_whenever_the_leader_epochs_were_replaced() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("t-0");
+        fs::create_dir(&dir).unwrap();
+        let context = StorageContext::new(root.path(), Arc::new(FileCache::new(16)));
+        let log = Log::create(dir, TopicPartition::new("t", 0), TopicId::nil(), context, Arc::default(), 0);
+        let append = |epoch| {
+            let mut builder = weir_protocol::records::BatchBuilder::new(weir_protocol::compression::Codec::None);
+            builder.append(0, None, Some(b"v"), &[]).unwrap();
+            let mut bytes = builder.build().unwrap().to_vec();
+            log.append_as_leader(&mut bytes, LeaderEpoch(epoch), crate::log::AppendOrigin::Client, 0).unwrap();
+        };
+        let mut syncs_folder = |epoch| {
+            append(epoch);
+            let round = log.begin_round(Offset(i64::MAX), Durability::OwnFsync).unwrap().unwrap();
+            assert!(log.finish_round(&round).unwrap());
+            round.sync_folder
+        };
+        assert_eq!([0, 0, 1, 1].map(&mut syncs_folder), [true, false, true, false]);
     }
 }

@@ -41,7 +41,7 @@ impl Log {
         state.generation = state.generation.wrapping_add(1);
         let outcome = self.cut(&mut state, offset, &config, now_ms);
         self.publish(&state);
-        outcome.map_err(|error| self.fail("truncation", into_io(error)))?;
+        outcome.map_err(|error| self.fail_truncation(into_io(error)))?;
         Ok(state.log_end)
     }
 
@@ -52,6 +52,13 @@ impl Log {
         self.check_online()?;
         tracing::info!(partition = %self.topic_partition, log_end = %state.log_end, %offset, "truncating log fully");
         self.start_over(&mut state, offset, &config, now_ms)
+    }
+
+    /// Takes the directory offline whatever the error, for what is in memory no longer is what is on disk: an append to it
+    /// could be written anywhere.
+    fn fail_truncation(&self, error: io::Error) -> StorageError {
+        self.context.take_offline(&format!("truncation of {}", self.topic_partition), &error);
+        StorageError::Io { doing: "truncation", error }
     }
 
     fn start_over(
@@ -75,16 +82,20 @@ impl Log {
         state.epochs.clear();
         let snapshots = state.producers.truncate_fully_and_start_at(&dir, offset);
         self.publish(state);
-        for segment in &gone {
-            self.delete_files(segment, &dir, config, now_ms)?;
-        }
-        snapshots.map_err(|error| self.fail("deletion of a producer snapshot", error))?;
-        state
-            .epochs
-            .write_if_dirty(&dir, Durability::OwnFsync)
-            .map_err(|error| self.fail("leader epoch checkpoint", error))?;
-        // The name of the empty file carries the offset over a restart.
-        self.make_active_file(state)
+        let restarted = || -> Result<(), StorageError> {
+            // From the end, so that a crash leaves the beginning of what there was, which is to be truncated again.
+            for segment in gone.iter().rev() {
+                self.delete_files(segment, &dir, config, now_ms)?;
+            }
+            snapshots.map_err(|error| self.fail("deletion of a producer snapshot", error))?;
+            state
+                .epochs
+                .write_if_dirty(&dir, Durability::OwnFsync)
+                .map_err(|error| self.fail("leader epoch checkpoint", error))?;
+            // The name of the empty file carries the offset over a restart.
+            self.make_active_file(state)
+        };
+        restarted().map_err(|error| self.fail_truncation(io::Error::other(error.to_string())))
     }
 
     /// Cuts the segment that holds `offset`, which becomes the active one, and deletes those after it.
