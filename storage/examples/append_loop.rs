@@ -160,7 +160,7 @@ fn partitions(root: &Path) {
             topic_id: TopicId::from_u128(1),
             context: Arc::clone(&context),
             config: Arc::clone(&config),
-            recovery_point: Offset(0),
+            recovery_point: Some(Offset(0)),
             log_start: Offset(0),
             shutdown: Shutdown::SameBoot,
             producer_id_expiration_ms: i64::MAX,

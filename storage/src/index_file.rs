@@ -89,10 +89,14 @@ impl<const BYTES: usize> IndexTail<BYTES> {
         self.written < self.len()
     }
 
+    /// What the file lacks.
+    pub(crate) fn unwritten(&self) -> &[[u8; BYTES]] {
+        &self.entries[(self.written - self.first) as usize..]
+    }
+
     /// Writes what the file lacks, at its place.
     pub(crate) fn write_out(&mut self, file: &File) -> io::Result<()> {
-        let from = (self.written - self.first) as usize;
-        file.write_all_at(self.entries[from..].as_flattened(), u64::from(self.written) * BYTES as u64)?;
+        file.write_all_at(self.unwritten().as_flattened(), u64::from(self.written) * BYTES as u64)?;
         self.written = self.len();
         Ok(())
     }

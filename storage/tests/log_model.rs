@@ -189,7 +189,7 @@ impl Harness {
             topic_id: TopicId::from_u128(1),
             context: Arc::clone(&self.context),
             config: Arc::clone(&self.config),
-            recovery_point: Offset(self.model.flushed),
+            recovery_point: Some(Offset(self.model.flushed)),
             log_start: Offset(self.model.log_start),
             shutdown,
             producer_id_expiration_ms: i64::MAX,
@@ -338,6 +338,10 @@ impl Harness {
             fs::remove_file(index).unwrap();
         }
         self.reopen(Shutdown::SameBoot);
+        if lose_index {
+            // What tells of flushed records and had to be made again is durable before the log serves.
+            self.durable.extend(files(&dir).into_iter().filter(|(path, _)| path.to_str().unwrap().ends_with("index")));
+        }
     }
 
     fn power_cut(&mut self, seed: u64) {
@@ -580,5 +584,53 @@ proptest! {
             harness.apply(op);
             harness.check();
         }
+    }
+}
+
+/// Histories that broke a rule once.
+mod regressions {
+    use super::*;
+
+    fn append(records: u8, value_bytes: u16, age_ms: u16) -> Op {
+        Op::Append { records, value_bytes, age_ms, producer: None, epoch_bump: false }
+    }
+
+    fn check(segment_bytes: u32, index_interval_bytes: u32, ops: &[Op]) {
+        let config = LogConfig {
+            segment_bytes,
+            index_interval_bytes,
+            retention_ms: -1,
+            file_delete_delay_ms: 0,
+            ..LogConfig::default()
+        };
+        let mut harness = Harness::new(config);
+        for op in ops {
+            harness.apply(op);
+            harness.check();
+        }
+    }
+
+    #[test]
+    fn times_after_a_second_power_cut() {
+        let ops = [
+            append(1, 0, 1001),
+            append(5, 871, 1003),
+            Op::AppendAsFollower { records: 2, gap: 0 },
+            Op::TruncateTo { permille: 750 },
+            append(4, 838, 0),
+            append(5, 20, 0),
+            append(3, 0, 0),
+            append(2, 0, 0),
+            Op::DeleteRecords { permille: 250 },
+            Op::DeleteRecords { permille: 200 },
+            Op::TruncateTo { permille: 584 },
+            Op::Kill { torn_bytes: 0, lose_index: true },
+            Op::PowerCut { seed: 0 },
+            append(4, 1095, 0),
+            append(4, 905, 0),
+            append(3, 1182, 0),
+            Op::PowerCut { seed: 5_146_762_574_470_452_191 },
+        ];
+        check(20_000, 0, &ops);
     }
 }

@@ -121,7 +121,7 @@ impl MetadataLog {
             topic_id: CLUSTER_METADATA_TOPIC_ID,
             context: Arc::clone(&context),
             config: Arc::new(log_config()),
-            recovery_point: to_offset(covered),
+            recovery_point: Some(to_offset(covered)),
             log_start: Offset(0),
             shutdown,
             producer_id_expiration_ms: i64::MAX,

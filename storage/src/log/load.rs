@@ -3,8 +3,11 @@
 //! How much is read depends on how the folder was left. After a clean stop: the sizes of the segments and the tail of the
 //! last one. After a killed process on the same boot of the operating system everything written is still there, except
 //! perhaps the end of the last write: the headers beyond the recovery point, and the last batch's CRC. After a power cut every
-//! batch at or above the recovery point is checked, and the log is cut at the first that fails. Batches below the recovery
-//! point are never cut. Segments' indexes that are missing are made again; leftovers of deletions are removed.
+//! batch at or above the recovery point is checked, and the log is cut at the first that fails or, where nothing is ever
+//! compacted, is missing: a later file may reach the disk before an earlier one. Batches below the recovery point are never
+//! cut. Segments' indexes that are missing are made again; leftovers of deletions are removed.
+
+mod check;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,12 +20,13 @@ use weir_protocol::ids::{Offset, TopicId, TopicPartition};
 use super::replay::{Replay, complete_transaction_index, replay_sealed, replay_start};
 use super::state::State;
 use super::{LoadError, Log};
+use crate::checkpoint;
 use crate::config::LogConfig;
 use crate::context::StorageContext;
 use crate::leader_epoch_cache::LeaderEpochCache;
 use crate::producer_state::{ProducerState, snapshot_offset};
 use crate::segment::active::ActiveSegment;
-use crate::segment::load::{self, SegmentLoad, data_size};
+use crate::segment::load::{self, SegmentLoad};
 use crate::segment::{DELETED_SUFFIX, SealedSegment, Segment, SegmentFile};
 
 /// How the folder was left.
@@ -49,8 +53,10 @@ pub struct LogLoad {
     pub context: Arc<StorageContext>,
     /// The settings.
     pub config: Arc<LogConfig>,
-    /// From `recovery-point-offset-checkpoint`; 0 checks everything that an unclean stop may have hurt.
-    pub recovery_point: Offset,
+    /// From `recovery-point-offset-checkpoint`, 0 for a partition that is younger than the file; `None` if nothing tells what
+    /// was flushed. Then all is checked that an unclean stop may have hurt, and an offset that is missing may have been
+    /// compacted away long ago.
+    pub recovery_point: Option<Offset>,
     /// From `log-start-offset-checkpoint`; 0 for where the first segment begins.
     pub log_start: Offset,
     /// How the folder was left.
@@ -110,7 +116,8 @@ impl Log {
     /// Opens the log in an existing folder. The high watermark begins at the log start; the caller raises it to what the
     /// checkpoint says.
     pub fn open(how: LogLoad) -> Result<Self, LoadError> {
-        let state = Loader { how: &how, epochs_lost: false }.run()?;
+        let recovery_point = how.recovery_point.unwrap_or(Offset(0));
+        let state = Loader { how: &how, recovery_point, epochs_lost: false }.run()?;
         let LogLoad { topic_partition, topic_id, context, config, producer_id_expiration_ms, .. } = how;
         let log = Self::from_state(topic_partition, topic_id, context, config, state);
         log.set_producer_id_expiration_ms(producer_id_expiration_ms);
@@ -120,6 +127,7 @@ impl Log {
 
 struct Loader<'a> {
     how: &'a LogLoad,
+    recovery_point: Offset,
     /// The leader epoch checkpoint did not read: every batch's header is asked.
     epochs_lost: bool,
 }
@@ -147,7 +155,7 @@ impl Loader<'_> {
             log_start,
             log_end: log_start,
             high_watermark: log_start,
-            recovery_point: self.how.recovery_point,
+            recovery_point: self.recovery_point,
             producers,
             epochs,
             unflushed_bytes: 0,
@@ -213,44 +221,9 @@ impl Loader<'_> {
         let ends: Vec<Offset> = segments.iter().skip(1).map(SealedSegment::base_offset).collect();
         for (segment, end) in segments.iter_mut().zip(ends) {
             // One that ends right there was flushed before it was sealed: its indexes were completed after that.
-            segment.synced = end < self.how.recovery_point;
+            segment.synced = end < self.recovery_point;
         }
         Ok(segments)
-    }
-
-    /// Checks every batch at or above the recovery point; cuts the log at the first that fails.
-    fn check_batches(&self, dir: &Path, segments: &mut Vec<SealedSegment>) -> Result<(), LoadError> {
-        let recovery_point = self.how.recovery_point;
-        let first = segments.partition_point(|segment| segment.base_offset() <= recovery_point).saturating_sub(1);
-        for at in first..segments.len() {
-            let segment = &segments[at];
-            let base_offset = segment.base_offset();
-            let file = segment.segment.data(dir, &self.how.context, false)?;
-            let size = data_size(&file, base_offset)?;
-            let start = load::checked_position(&segment.segment, dir, &file, size, recovery_point)?;
-            let Some((position, next_offset, reason)) = load::check_batches(&file, start, size, recovery_point)? else {
-                continue;
-            };
-            if next_offset < recovery_point {
-                let reason = format!("{reason} at position {position}");
-                return Err(load::SegmentLoadError::Corrupt { base_offset, reason, recovery_point }.into());
-            }
-            tracing::warn!(
-                partition = %self.how.topic_partition, segment = %base_offset, position, %next_offset, %reason,
-                removed_bytes = size - position, removed_segments = segments.len() - at - 1,
-                "removing what a power cut left incomplete"
-            );
-            file.set_len(u64::from(position))?;
-            for later in segments.drain(at + 1..).rev() {
-                later.segment.close();
-                for file in later.segment.rename_deleted(dir)? {
-                    remove(&file)?;
-                }
-            }
-            segments[at].size = position;
-            return Ok(());
-        }
-        Ok(())
     }
 
     /// Makes indexes again that sealed segments lack, or that a power cut may have hurt.
@@ -279,6 +252,10 @@ impl Loader<'_> {
             match load::load(segment.segment.clone(), dir, context, &how, &mut |_, _| Ok(())) {
                 Ok(mut loaded) => {
                     loaded.active.complete_indexes(dir)?;
+                    if segment.synced {
+                        // The next start takes it for synced as well.
+                        loaded.active.sync_indexes(dir)?;
+                    }
                     segment.largest_timestamp = loaded.active.seal().largest_timestamp;
                 }
                 // It stays readable up to there, and readers are told.
@@ -319,23 +296,23 @@ impl Loader<'_> {
         let epochs_from = match (self.epochs_lost, clean) {
             (true, _) => state.log_start,
             (false, true) => unknown_end,
-            (false, false) => how.recovery_point,
+            (false, false) => self.recovery_point,
         };
         if !clean {
             // The batches tell these again, and a file that is older than a truncation tells them wrongly.
-            state.epochs.truncate_from_end(how.recovery_point);
+            state.epochs.truncate_from_end(self.recovery_point);
         }
         let visit_from = producers_from.min(epochs_from);
         let mut replay = Replay { producers: &mut state.producers, epochs: &mut state.epochs, aborted: Vec::new() };
         if visit_from < active_base {
-            replay_sealed(&mut replay, &state.sealed, &dir, &how.context, visit_from)?;
+            replay_sealed(&mut replay, &state.sealed, &dir, &how.context, visit_from, active_base)?;
         }
         let Some(last) = last else {
             state.producers.truncate_fully_and_start_at(&dir, state.log_start)?;
             return Ok(());
         };
         let load = SegmentLoad {
-            recovery_point: how.recovery_point,
+            recovery_point: self.recovery_point,
             visit_from,
             check_tail: !clean,
             trusted: clean,
@@ -348,6 +325,11 @@ impl Loader<'_> {
         let aborted = replay.aborted;
         state.active = loaded.active;
         state.log_end = loaded.next_offset;
+        if !clean && state.active.lacks_index_below(self.recovery_point) {
+            // A start after a power cut believes whatever index tells of flushed batches.
+            state.active.write_indexes(&dir)?;
+            state.active.sync_indexes(&dir)?;
+        }
         if last.has_transaction_index || !aborted.is_empty() {
             complete_transaction_index(&mut state.active, &dir, &aborted)?;
         }
@@ -362,8 +344,8 @@ impl Loader<'_> {
     /// only a segment that begins below the recovery point tells by its lack of one that no producer was known.
     fn producers_from(&self, state: &State) -> Offset {
         let mut base_offset = state.active.base_offset();
-        if self.how.shutdown == Shutdown::Unclean && self.how.recovery_point <= base_offset {
-            base_offset = state.base_offset_at(state.segment_index(self.how.recovery_point + -1));
+        if self.how.shutdown == Shutdown::Unclean && self.recovery_point <= base_offset {
+            base_offset = state.base_offset_at(state.segment_index(self.recovery_point + -1));
         }
         replay_start(&state.producers, base_offset)
     }
@@ -376,7 +358,8 @@ impl Loader<'_> {
         let from = self.producers_from(state);
         state.producers.set_end_offset(from);
         let mut replay = Replay { producers: &mut state.producers, epochs: &mut state.epochs, aborted: Vec::new() };
-        replay_sealed(&mut replay, &state.sealed, &dir, &self.how.context, from)?;
+        let active_base = state.active.base_offset();
+        replay_sealed(&mut replay, &state.sealed, &dir, &self.how.context, from, active_base)?;
         let file = state.active.segment.data(&dir, &self.how.context, false)?;
         load::visit_batches(&file, state.active.size, from, &mut |file, scanned| replay.take_in(file, scanned))?;
         Ok(())
@@ -398,6 +381,8 @@ impl Loader<'_> {
             }
             state.active = ActiveSegment::new(state.log_start, self.how.now_ms);
             state.active.segment.data(&dir, &self.how.context, true)?;
+            // The name of the empty file carries the offset over the next start.
+            checkpoint::sync_dir(&dir)?;
             state.producers.truncate_fully_and_start_at(&dir, state.log_start)?;
             state.epochs.clear();
             state.log_end = state.log_start;
@@ -411,7 +396,13 @@ impl Loader<'_> {
             state.recovery_point = log_end;
             state.active.folder_synced = state.active.size > 0;
         }
-        state.recovery_point = state.recovery_point.min(log_end);
+        if state.recovery_point > log_end {
+            tracing::warn!(
+                partition = %self.how.topic_partition, %log_end, recovery_point = %state.recovery_point,
+                "the log ends before what was flushed: the disk has lost records, or the checkpoint is older than a truncation"
+            );
+            state.recovery_point = log_end;
+        }
         if state.recovery_point < log_end {
             // At most: what exactly is on the disk nobody knows.
             let unsynced = state.sealed.iter().filter(|sealed| !sealed.synced).map(|sealed| u64::from(sealed.size));

@@ -31,6 +31,16 @@ pub(super) struct Replay<'a> {
 }
 
 impl Replay<'_> {
+    /// The segment at `base_offset` comes next and everything before it was taken in. A later start that replays only from
+    /// here must find the producers that are known now, and a power cut may have taken the snapshot that told of them.
+    pub(super) fn begin_segment(&mut self, dir: &std::path::Path, base_offset: Offset) -> std::io::Result<()> {
+        if self.producers.end_offset() > base_offset {
+            return Ok(());
+        }
+        self.producers.set_end_offset(base_offset);
+        self.producers.take_snapshot(dir).map(|_| ())
+    }
+
     /// Takes in one batch; what the state already reflects is passed over.
     pub(super) fn take_in(&mut self, file: &File, scanned: &Scanned) -> Result<(), SegmentLoadError> {
         let header = &scanned.header;
@@ -78,20 +88,22 @@ impl Replay<'_> {
     }
 }
 
-/// Replays the batches of sealed segments from `from` on.
+/// Replays the batches of sealed segments from `from` on, up to the segment at `next_base`.
 pub(super) fn replay_sealed(
     replay: &mut Replay<'_>,
     sealed: &[SealedSegment],
     dir: &std::path::Path,
     context: &StorageContext,
     from: Offset,
+    next_base: Offset,
 ) -> Result<(), SegmentLoadError> {
     let first = sealed.partition_point(|segment| segment.base_offset() <= from).saturating_sub(1);
     for segment in &sealed[first..] {
+        replay.begin_segment(dir, segment.base_offset())?;
         let file = segment.segment.data(dir, context, false)?;
         visit_batches(&file, segment.size, from, &mut |file, scanned| replay.take_in(file, scanned))?;
     }
-    Ok(())
+    Ok(replay.begin_segment(dir, next_base)?)
 }
 
 /// Opens the active segment's transaction index and adds what it lacks.
@@ -135,7 +147,7 @@ impl Log {
         producers.set_end_offset(from);
         let mut replay = Replay { producers, epochs, aborted: Vec::new() };
         if from < active.base_offset() {
-            replay_sealed(&mut replay, sealed, &dir, &self.context, from)?;
+            replay_sealed(&mut replay, sealed, &dir, &self.context, from, active.base_offset())?;
         }
         if active.size > 0 {
             let file = active.segment.data(&dir, &self.context, false)?;

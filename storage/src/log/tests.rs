@@ -1,3 +1,5 @@
+mod recovery;
+
 use std::fs;
 use std::sync::Arc;
 
@@ -56,7 +58,7 @@ impl TestLog {
             topic_id: self.log.topic_id(),
             context: Arc::clone(&self.context),
             config: self.log.config(),
-            recovery_point: self.log.recovery_point(),
+            recovery_point: Some(self.log.recovery_point()),
             log_start: self.log.log_start_offset(),
             shutdown,
             producer_id_expiration_ms: i64::MAX,
@@ -485,7 +487,7 @@ fn load_of(log: &TestLog, shutdown: Shutdown) -> LogLoad {
         topic_id: log.topic_id(),
         context: Arc::clone(&log.context),
         config: log.config(),
-        recovery_point: log.recovery_point(),
+        recovery_point: Some(log.recovery_point()),
         log_start: log.log_start_offset(),
         shutdown,
         producer_id_expiration_ms: i64::MAX,

@@ -222,7 +222,7 @@ fn load_one(
         topic_id,
         context: Arc::clone(&directory.context),
         config,
-        recovery_point: offset(&found.checkpoints.recovery_points).unwrap_or(Offset(0)),
+        recovery_point: Some(offset(&found.checkpoints.recovery_points).unwrap_or(Offset(0))),
         log_start: offset(&found.checkpoints.log_starts).unwrap_or(Offset(0)),
         shutdown: shutdown(directory.last_stop),
         producer_id_expiration_ms: shared.producer_id_expiration_ms.load(Ordering::Relaxed),

@@ -191,6 +191,26 @@ impl ActiveSegment {
         Ok(())
     }
 
+    /// Whether the files lack entries of batches below `offset`.
+    pub(crate) fn lacks_index_below(&self, offset: Offset) -> bool {
+        let relative = offset - self.base_offset();
+        let (offsets, times) = (&self.offset_index.tail, &self.time_index.tail);
+        let offset_of = |entry: &[u8; OffsetIndexEntry::BYTES]| OffsetIndexEntry::decode(*entry).relative_offset;
+        let time_of = |entry: &[u8; TimeIndexEntry::BYTES]| TimeIndexEntry::decode(*entry).relative_offset;
+        offsets.unwritten().first().is_some_and(|entry| i64::from(offset_of(entry)) < relative)
+            || times.unwritten().first().is_some_and(|entry| i64::from(time_of(entry)) < relative)
+    }
+
+    /// Makes what the index files hold, and their names, durable.
+    pub(crate) fn sync_indexes(&mut self, dir: &Path) -> io::Result<()> {
+        for kind in [SegmentFile::OffsetIndex, SegmentFile::TimeIndex] {
+            self.segment.open_index(dir, kind)?.sync_data()?;
+        }
+        crate::checkpoint::sync_dir(dir)?;
+        self.indexes_unsynced = false;
+        Ok(())
+    }
+
     /// Adds the last entry of the time index and writes both, as Kafka does when a segment is rolled or closed.
     pub(crate) fn complete_indexes(&mut self, dir: &Path) -> io::Result<()> {
         if self.size == 0 {

@@ -129,6 +129,8 @@ pub(crate) fn load(
     active.size = valid;
     if !how.trusted {
         cut_index_files(&active, dir)?;
+        // Whoever wrote the entries that were found may not have come to sync them.
+        active.indexes_unsynced = true;
     }
     Ok(LoadedSegment { active, next_offset })
 }
@@ -336,42 +338,54 @@ pub(crate) fn checked_position(
     Ok(named.map_or(beginning, |header| (lower.position, Offset(header.base_offset))))
 }
 
-/// How far the batches of a file are whole from a batch's beginning on: every one is a batch, and those at or above `from`
-/// have their CRC. Returns the position of the first bad one and the offset it was to begin at, or `None` if there is none.
+/// How far the batches of a file are whole.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// Where the whole ones end.
+    pub(crate) next_offset: Offset,
+    /// The position of the first that is not, and what is wrong with it.
+    pub(crate) bad: Option<(u32, String)>,
+}
+
+/// Checks batches from a batch's beginning on: every one is a batch, and those at or above `from` have their CRC and, if the
+/// log is `gapless`, no offset missing before them.
 pub(crate) fn check_batches(
     file: &File,
     (start, start_offset): (u32, Offset),
     size: u32,
     from: Offset,
-) -> Result<Option<(u32, Offset, String)>, SegmentLoadError> {
+    gapless: bool,
+) -> Result<Checked, SegmentLoadError> {
     let mut buffer = vec![0; LONG_WALK_BYTES];
     let mut scanner = BatchScanner::new(file, start, size, &mut buffer);
     let mut batch_bytes = Vec::new();
     let mut next_offset = start_offset;
     loop {
-        let (position, reason) = match scanner.next() {
-            Ok(None) => return Ok(None),
+        let scanned = match scanner.next() {
+            Ok(Some(scanned)) => scanned,
+            Ok(None) => return Ok(Checked { next_offset, bad: None }),
             Err(ScanError::Io(error)) => return Err(error.into()),
-            Err(ScanError::Torn { position }) => (position, "a batch is cut off".to_owned()),
-            Err(ScanError::Corrupt { position, error }) => (position, error.to_string()),
-            Ok(Some(scanned)) if scanned.header.base_offset < next_offset.0 => {
-                (scanned.position, format!("offset {} repeats", scanned.header.base_offset))
+            Err(ScanError::Torn { position }) => {
+                return Ok(Checked { next_offset, bad: Some((position, "a batch is cut off".to_owned())) });
             }
-            Ok(Some(scanned)) => {
-                let bad = match scanned.header.last_offset() >= from.0 {
-                    true => check_crc(file, &scanned, &mut batch_bytes)?,
-                    false => None,
-                };
-                match bad {
-                    Some(reason) => (scanned.position, reason),
-                    None => {
-                        next_offset = Offset(scanned.header.next_offset());
-                        continue;
-                    }
-                }
+            Err(ScanError::Corrupt { position, error }) => {
+                return Ok(Checked { next_offset, bad: Some((position, error.to_string())) });
             }
         };
-        return Ok(Some((position, next_offset, reason)));
+        let base_offset = scanned.header.base_offset;
+        let reason = if base_offset < next_offset.0 {
+            Some(format!("offset {base_offset} repeats"))
+        } else if gapless && next_offset >= from && base_offset > next_offset.0 {
+            Some(format!("offsets {next_offset} to {} are missing", base_offset - 1))
+        } else if scanned.header.last_offset() >= from.0 {
+            check_crc(file, &scanned, &mut batch_bytes)?
+        } else {
+            None
+        };
+        if let Some(reason) = reason {
+            return Ok(Checked { next_offset, bad: Some((scanned.position, reason)) });
+        }
+        next_offset = Offset(scanned.header.next_offset());
     }
 }
 
