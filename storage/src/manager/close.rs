@@ -2,7 +2,7 @@
 //!
 //! Directories are done in parallel, each by as many threads as it is recovered with; many logs share one sync of the file
 //! system, and a log that has nothing unflushed costs no sync at all. The clean shutdown marker is written last, and only if
-//! all of the directory's logs were closed; otherwise the next start recovers.
+//! all of the directory's logs were opened and closed; otherwise the next start recovers.
 
 use std::io;
 use std::sync::Arc;
@@ -45,10 +45,12 @@ fn write_down_directory(shared: &Shared, directory: &Arc<Directory>, broker_epoc
         // What was not loaded is missing from the checkpoints and keeps the ones it has.
         return;
     }
-    let written = checkpoints::write_recovery_points(directory, &logs)
-        .and_then(|_| checkpoints::write_log_starts(directory, &logs))
-        .and_then(|_| checkpoints::write_high_watermarks(directory, &logs))
-        .and_then(|_| directory.identity.lock().write_clean_shutdown(broker_epoch));
+    let _checkpointing = directory.checkpointing.lock();
+    let written = checkpoints::write_all(directory, &logs).and_then(|_| match directory.is_whole() {
+        true => directory.identity.lock().write_clean_shutdown(broker_epoch),
+        // A partition that could not be opened was not closed either.
+        false => Ok(()),
+    });
     if let Err(error) = written {
         directory.context.take_offline("writing down a clean stop", &error);
     }

@@ -1,8 +1,9 @@
 //! One log directory as the manager holds it.
 //!
-//! Owns its identity (and so its lock), what its logs share, the flusher's queue, and how many partitions it has. Never
-//! looks inside a partition.
+//! Owns its identity (and so its lock), what its logs share, the flusher's queue, how many partitions it has, and which lines
+//! of its checkpoints are of partitions that have no log at the moment. Never looks inside a partition.
 
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -11,8 +12,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use uuid::Uuid;
+use weir_protocol::ids::TopicPartition;
 
-use super::checkpoints::LastWritten;
+use super::checkpoints::{FoundOffsets, LastWritten};
 use super::flusher::FlushQueue;
 use crate::context::StorageContext;
 use crate::identity::{DirectoryIdentity, LastStop};
@@ -31,6 +33,14 @@ pub(super) struct Directory {
     pub(super) recovery_points: LastWritten,
     pub(super) log_starts: LastWritten,
     pub(super) high_watermarks: LastWritten,
+    /// What the checkpoints said of partitions that were found and are not in service, yet or at all: the next files say it
+    /// again, or a later start would take what was flushed for what never was.
+    pub(super) found: Mutex<HashMap<TopicPartition, FoundOffsets>>,
+    /// Partitions whose folders are gone while the checkpoints on disk may still speak of them: a new one of the name must
+    /// not be taken for the old. Emptied with each checkpoint.
+    pub(super) retired: Mutex<HashSet<TopicPartition>>,
+    /// Held from looking at the logs until the file is written, so that an older look never replaces a newer.
+    pub(super) checkpointing: Mutex<()>,
     loaded: AtomicBool,
     /// Opened with the directory, so that it is told of every write-back that fails from then on.
     handle: io::Result<File>,
@@ -51,6 +61,9 @@ impl Directory {
             recovery_points: LastWritten::default(),
             log_starts: LastWritten::default(),
             high_watermarks: LastWritten::default(),
+            found: Mutex::default(),
+            retired: Mutex::default(),
+            checkpointing: Mutex::default(),
             loaded: AtomicBool::new(false),
             handle,
         }
@@ -64,7 +77,18 @@ impl Directory {
         }
     }
 
-    /// Every partition that was found has been opened or set aside.
+    /// The folder of a partition is gone from its name.
+    pub(super) fn forget(&self, partition: &TopicPartition) {
+        self.found.lock().remove(partition);
+        self.retired.lock().insert(partition.clone());
+    }
+
+    /// Every partition that was found is in service or set aside.
+    pub(super) fn is_whole(&self) -> bool {
+        self.is_loaded() && self.found.lock().is_empty()
+    }
+
+    /// Every partition that was found has been opened or set aside, or could not be.
     pub(super) fn is_loaded(&self) -> bool {
         self.loaded.load(Ordering::Acquire)
     }

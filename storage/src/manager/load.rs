@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use weir_protocol::ids::{Offset, TopicId, TopicPartition};
 
+use super::checkpoints::FoundOffsets;
 use super::directory::Directory;
 use super::partition_dir::{self, Folder};
 use super::partition_metadata;
@@ -52,18 +53,11 @@ pub struct LoadSummary {
     pub failed: usize,
 }
 
-/// What a directory's checkpoints say.
-#[derive(Default)]
-struct Checkpoints {
-    recovery_points: HashMap<TopicPartition, Offset>,
-    log_starts: HashMap<TopicPartition, Offset>,
-    high_watermarks: HashMap<TopicPartition, Offset>,
-}
-
 /// The partitions found in one directory.
 struct Found {
     directory: Arc<Directory>,
-    checkpoints: Checkpoints,
+    /// A partition without a recovery point is younger than the file, and not one of which the file has been lost.
+    recovery_points_known: bool,
     partitions: Vec<TopicPartition>,
     next: AtomicUsize,
 }
@@ -84,6 +78,7 @@ pub(super) fn load(shared: &Shared, assign: Assign<'_>, on_ready: OnReady<'_>) -
             }
         }
     });
+    fail_unreachable(shared);
     let mut summary = LoadSummary::default();
     for slot in shared.logs.read().values() {
         match slot {
@@ -97,8 +92,9 @@ pub(super) fn load(shared: &Shared, assign: Assign<'_>, on_ready: OnReady<'_>) -
     summary.stray = metrics.partitions_stray.get() as usize;
     tracing::info!(partitions = all, stray = summary.stray, failed = summary.failed, "loaded the log directories");
     if !shared.is_closed() {
-        for directory in &shared.directories {
+        for directory in shared.directories.iter().filter(|directory| !directory.context.is_offline()) {
             directory.set_loaded();
+            super::relief::flush_promised(shared, directory);
             directory.flushes.ask(|round| round.relieve = true);
         }
     }
@@ -138,12 +134,30 @@ fn survey(shared: &Shared, directory: &Arc<Directory>) -> Option<Found> {
         }
     }
     shared.alarm.ring();
-    let checkpoints = Checkpoints {
-        recovery_points: offsets(directory, RECOVERY_POINT_FILE),
-        log_starts: offsets(directory, LOG_START_FILE),
-        high_watermarks: offsets(directory, HIGH_WATERMARK_FILE),
+    let recovery_points = offsets(directory, RECOVERY_POINT_FILE);
+    let recovery_points_known = recovery_points.is_some();
+    let recovery_points = recovery_points.unwrap_or_default();
+    let log_starts = offsets(directory, LOG_START_FILE).unwrap_or_default();
+    let high_watermarks = offsets(directory, HIGH_WATERMARK_FILE).unwrap_or_default();
+    let found_of = |partition: &TopicPartition| FoundOffsets {
+        recovery_point: recovery_points.get(partition).copied(),
+        log_start: log_starts.get(partition).copied(),
+        high_watermark: high_watermarks.get(partition).copied(),
     };
-    Some(Found { directory: Arc::clone(directory), checkpoints, partitions, next: AtomicUsize::new(0) })
+    let entries = partitions.iter().map(|partition| (partition.clone(), found_of(partition)));
+    directory.found.lock().extend(entries);
+    Some(Found { directory: Arc::clone(directory), recovery_points_known, partitions, next: AtomicUsize::new(0) })
+}
+
+/// What is still to be opened in a directory that went offline meanwhile will not be.
+fn fail_unreachable(shared: &Shared) {
+    for slot in shared.logs.write().values_mut() {
+        if let Slot::Loading { directory } = *slot
+            && let Some(reason) = shared.directories[directory].context.offline_reason()
+        {
+            *slot = Slot::Failed { directory, reason: reason.into() };
+        }
+    }
 }
 
 fn folders(dir: &Path) -> io::Result<Vec<(String, Folder)>> {
@@ -175,12 +189,17 @@ fn register(shared: &Shared, directory: &Directory, partition: &TopicPartition) 
     true
 }
 
-/// As Kafka does, a checkpoint that does not read is as good as none: more is read again, nothing is lost.
-fn offsets(directory: &Directory, file: &str) -> HashMap<TopicPartition, Offset> {
-    checkpoint::read_offsets(&directory.path.join(file)).unwrap_or_else(|error| {
-        tracing::warn!(%error, "starting without this checkpoint");
-        HashMap::new()
-    })
+/// As Kafka does, a checkpoint that does not read is as good as none: more is read again, nothing is lost. `None` if it is
+/// missing or does not read.
+fn offsets(directory: &Directory, file: &str) -> Option<HashMap<TopicPartition, Offset>> {
+    let path = directory.path.join(file);
+    match checkpoint::read_offsets(&path) {
+        Ok(offsets) => path.exists().then_some(offsets),
+        Err(error) => {
+            tracing::warn!(%error, "starting without this checkpoint");
+            None
+        }
+    }
 }
 
 /// One recovery thread: takes the directory's partitions one after the other.
@@ -214,7 +233,8 @@ fn load_one(
         Assignment::Ours { topic_id: wanted, config } if topic_id == Some(wanted) => (wanted, config),
         _ => return set_aside(shared, directory, partition, &dir),
     };
-    let offset = |map: &HashMap<TopicPartition, Offset>| map.get(partition).copied();
+    let offsets = directory.found.lock().get(partition).copied().unwrap_or_default();
+    let younger = found.recovery_points_known.then_some(Offset(0));
     shared.note_flush_ms(config.flush_ms);
     let log = Log::open(LogLoad {
         dir,
@@ -222,19 +242,23 @@ fn load_one(
         topic_id,
         context: Arc::clone(&directory.context),
         config,
-        recovery_point: Some(offset(&found.checkpoints.recovery_points).unwrap_or(Offset(0))),
-        log_start: offset(&found.checkpoints.log_starts).unwrap_or(Offset(0)),
+        recovery_point: offsets.recovery_point.or(younger),
+        log_start: offsets.log_start.unwrap_or(Offset(0)),
         shutdown: shutdown(directory.last_stop),
         producer_id_expiration_ms: shared.producer_id_expiration_ms.load(Ordering::Relaxed),
         now_ms: shared.now_ms(),
     })
     .map_err(|error| error.to_string())?;
     let log = Arc::new(log);
-    if let Some(high_watermark) = offset(&found.checkpoints.high_watermarks) {
+    if let Some(high_watermark) = offsets.high_watermark {
         log.set_high_watermark(high_watermark);
     }
     let slot = Slot::Online { directory: directory.index, log: Arc::clone(&log) };
-    shared.logs.write().insert(partition.clone(), slot);
+    {
+        // In this order a checkpoint that is written meanwhile has the partition once or twice, and never not.
+        shared.logs.write().insert(partition.clone(), slot);
+        directory.found.lock().remove(partition);
+    }
     shared.metrics.partitions_loaded.add(1);
     on_ready(&log);
     Ok(())
@@ -254,6 +278,7 @@ fn set_aside(shared: &Shared, directory: &Directory, partition: &TopicPartition,
     let stray = directory.path.join(partition_dir::stray_name(partition, (shared.config.new_id)()));
     fs::rename(dir, &stray).map_err(|error| error.to_string())?;
     tracing::warn!(%partition, path = %stray.display(), "not in the cluster's metadata: set aside; remove it if its data is not needed");
+    directory.forget(partition);
     shared.logs.write().remove(partition);
     directory.partitions.fetch_sub(1, Ordering::Relaxed);
     shared.metrics.partitions_stray.add(1);

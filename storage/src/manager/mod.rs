@@ -197,9 +197,10 @@ impl LogManager {
         stops.max_by_key(severity).unwrap_or(LastStop::New)
     }
 
-    /// The controller has taken note of how this node stopped: see [`DirectoryIdentity::record_boot_id`].
+    /// The controller has taken note of how this node stopped: see [`DirectoryIdentity::record_boot_id`]. A directory of
+    /// which not every log was opened keeps its past: what a power cut did to the others is still to be found.
     pub fn acknowledge_last_stop(&self) {
-        for directory in &self.shared.directories {
+        for directory in self.shared.directories.iter().filter(|directory| directory.is_whole()) {
             if let Err(error) = directory.identity.lock().record_boot_id() {
                 directory.context.take_offline("writing the boot id", &error);
             }

@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -100,8 +100,10 @@ fn make(
     config: Arc<LogConfig>,
 ) -> Result<Arc<Log>, CreateError> {
     let dir = directory.path.join(partition_dir::name(partition));
-    make_folder(&dir, topic_id).map_err(|source| {
-        if source.kind() != io::ErrorKind::StorageFull {
+    let cleared = super::relief::clear_the_name(shared, directory, partition);
+    let made = cleared.and_then(|()| set_leftover_aside(shared, &dir, directory, partition));
+    made.and_then(|()| make_folder(&dir, topic_id)).map_err(|source| {
+        if !is_shortage(&source) {
             directory.context.take_offline("creating a partition", &source);
         }
         CreateError::Io { partition: partition.clone(), source }
@@ -113,38 +115,81 @@ fn make(
 
 fn make_folder(dir: &Path, topic_id: TopicId) -> io::Result<()> {
     fs::create_dir(dir)?;
-    partition_metadata::write(dir, topic_id)
+    partition_metadata::write(dir, topic_id).inspect_err(|_| {
+        // So that the next attempt finds what this one found; if that fails too, it is set aside then.
+        let _ = fs::remove_dir_all(dir);
+    })
+}
+
+/// A folder of the name that is no partition of ours was left by a creation that failed half-way.
+fn set_leftover_aside(
+    shared: &Shared,
+    dir: &Path,
+    directory: &Directory,
+    partition: &TopicPartition,
+) -> io::Result<()> {
+    let stray = directory.path.join(partition_dir::stray_name(partition, (shared.config.new_id)()));
+    match fs::rename(dir, &stray) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => {
+            tracing::warn!(%partition, path = %stray.display(), "a folder that no partition has was in the way: set aside");
+            Ok(())
+        }
+    }
+}
+
+/// Room or handles are short: the disk is as good as it was.
+fn is_shortage(error: &io::Error) -> bool {
+    let out_of_handles = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        || out_of_handles.contains(&error.raw_os_error())
 }
 
 pub(super) fn delete(shared: &Shared, partition: &TopicPartition) -> Result<(), DeleteError> {
     let slot = {
         let mut logs = shared.logs.write();
-        match logs.get(partition) {
+        let slot = match logs.get(partition) {
             None => return Err(DeleteError::Absent(partition.clone())),
             Some(Slot::Loading { .. }) => return Err(DeleteError::Loading(partition.clone())),
-            Some(_) => logs.remove(partition).expect("found above"),
-        }
+            Some(slot) => slot.clone(),
+        };
+        // The name stays taken until the folder is out of the way, or a new partition's would be renamed in its stead.
+        logs.insert(partition.clone(), Slot::Loading { directory: slot.directory() });
+        slot
     };
     let directory = &shared.directories[slot.directory()];
+    let renamed = rename_deleted(shared, directory, partition, &slot);
+    directory.forget(partition);
+    shared.logs.write().remove(partition);
     directory.partitions.fetch_sub(1, Ordering::Relaxed);
-    let dir = directory.path.join(partition_dir::name(partition));
-    let renamed = directory.path.join(partition_dir::deleted_name(partition, (shared.config.new_id)()));
-    let outcome = match &slot {
-        Slot::Online { log, .. } => log.abandon_to(&renamed),
-        _ => fs::rename(&dir, &renamed),
-    };
-    match outcome {
-        Ok(()) => {}
+    let path = match renamed {
+        Ok(path) => path,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(source) => {
             directory.context.take_offline("deleting a partition", &source);
             return Err(DeleteError::Io { partition: partition.clone(), source });
         }
-    }
+    };
     let delay_ms = i64::try_from(shared.config.file_delete_delay_ms).unwrap_or(i64::MAX);
     let due_ms = shared.now_ms().saturating_add(delay_ms);
-    shared.deletions.lock().push(DueFolder { due_ms, path: renamed });
+    shared.deletions.lock().push(DueFolder { due_ms, path });
     shared.metrics.partitions_deleted.add(1);
     shared.alarm.ring();
     Ok(())
+}
+
+/// Takes a partition's folder out of sight; returns where it is now.
+fn rename_deleted(
+    shared: &Shared,
+    directory: &Directory,
+    partition: &TopicPartition,
+    slot: &Slot,
+) -> io::Result<PathBuf> {
+    let renamed = directory.path.join(partition_dir::deleted_name(partition, (shared.config.new_id)()));
+    match slot {
+        Slot::Online { log, .. } => log.abandon_to(&renamed),
+        _ => fs::rename(directory.path.join(partition_dir::name(partition)), &renamed),
+    }?;
+    Ok(renamed)
 }

@@ -6,7 +6,10 @@
 //! the next budget. Invariants: a recovery point is written only for what was fsynced; what lies beyond the written ones is
 //! bounded, so a start after a crash reads no more than that.
 
+use std::io;
 use std::sync::Arc;
+
+use weir_protocol::ids::TopicPartition;
 
 use super::bulk_flush::{self, BULK_FLUSH_LOGS};
 use super::checkpoints;
@@ -44,10 +47,22 @@ fn flush_heaviest(shared: &Shared, directory: &Directory) {
         take
     });
     let heavy: Vec<_> = heavy.map(|(_, log)| Arc::clone(log)).collect();
-    let outcome = if heavy.len() >= BULK_FLUSH_LOGS {
-        bulk_flush::flush(shared, directory, &heavy)
+    flush_all(shared, directory, &heavy);
+}
+
+/// Flushes what logs whose every record is to be flushed before it is seen have left over from a process that was killed.
+pub(super) fn flush_promised(shared: &Shared, directory: &Directory) {
+    let unflushed = |log: &Arc<Log>| log.config().flush_messages == 1 && log.recovery_point() < log.log_end_offset();
+    let logs: Vec<_> = shared.logs_of(directory).into_iter().filter(unflushed).collect();
+    flush_all(shared, directory, &logs);
+}
+
+/// Flushes logs, many of them together.
+fn flush_all(shared: &Shared, directory: &Directory, logs: &[Arc<Log>]) {
+    let outcome = if logs.len() >= BULK_FLUSH_LOGS {
+        bulk_flush::flush(shared, directory, logs)
     } else {
-        heavy.iter().try_for_each(|log| flusher::flush(shared, directory, log, log.log_end_offset()))
+        logs.iter().try_for_each(|log| flusher::flush(shared, directory, log, log.log_end_offset()))
     };
     if let Err(error) = outcome {
         tracing::warn!(dir = %directory.path.display(), %error, "flushing in the background failed");
@@ -60,13 +75,36 @@ pub(super) fn checkpoint(shared: &Shared, directory: &Directory) {
     if !directory.is_loaded() || directory.context.is_offline() {
         return;
     }
-    let logs = shared.logs_of(directory);
-    let written = checkpoints::write_recovery_points(directory, &logs)
-        .and_then(|recovery| Ok(recovery + checkpoints::write_log_starts(directory, &logs)?));
+    let written = {
+        let _checkpointing = directory.checkpointing.lock();
+        // Before the look at the logs: what is retired after it stays for the next time.
+        let retired = std::mem::take(&mut *directory.retired.lock());
+        let logs = shared.logs_of(directory);
+        if retired.is_empty() {
+            checkpoints::write_recovery_points(directory, &logs)
+                .and_then(|recovery| Ok(recovery + checkpoints::write_log_starts(directory, &logs)?))
+        } else {
+            checkpoints::write_all(directory, &logs)
+        }
+    };
     match written {
         Ok(files) => shared.metrics.checkpoints.add(files),
         Err(error) => directory.context.take_offline("writing checkpoints", &error),
     }
+}
+
+/// Sees to it that no checkpoint on disk speaks of an earlier partition of this name. Costs nothing unless there was one
+/// since the last checkpoint.
+pub(super) fn clear_the_name(shared: &Shared, directory: &Directory, partition: &TopicPartition) -> io::Result<()> {
+    if !directory.retired.lock().contains(partition) {
+        return Ok(());
+    }
+    let _checkpointing = directory.checkpointing.lock();
+    let retired = std::mem::take(&mut *directory.retired.lock());
+    if retired.is_empty() {
+        return Ok(());
+    }
+    checkpoints::write_all(directory, &shared.logs_of(directory)).map(|files| shared.metrics.checkpoints.add(files))
 }
 
 /// Writes the directory's high watermarks.
@@ -74,6 +112,7 @@ pub(super) fn checkpoint_high_watermarks(shared: &Shared, directory: &Directory)
     if !directory.is_loaded() || directory.context.is_offline() {
         return;
     }
+    let _checkpointing = directory.checkpointing.lock();
     match checkpoints::write_high_watermarks(directory, &shared.logs_of(directory)) {
         Ok(files) => shared.metrics.checkpoints.add(files),
         Err(error) => directory.context.take_offline("writing high watermarks", &error),

@@ -1,6 +1,8 @@
 //! The log manager over real directories: start, stop, crash, stray, deletion, bounds. No test waits on a clock: the time is
 //! an argument, and the background work is done by hand where it matters when.
 
+mod crashes;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
