@@ -3,8 +3,10 @@
 //! Owns nothing that decides: the controller decides, partitions append, coordinators coordinate. This joins them and
 //! offers the few actions that several APIs share.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use weir_controller::decide::{ControllerRequest, ControllerResponse, CreateTopicsRequest, NewTopic};
 use weir_controller::image::{
@@ -141,18 +143,18 @@ impl Broker {
         layers(self.id, &self.settings, image).group_values(set.map_or(&NOTHING_SET, |set| set))
     }
 
-    /// Waits until everything below `required` is acknowledged by the in-sync replicas and, if it `needs_sync`, is on disk.
+    /// Waits until everything below `required` is `flushed`, if that was asked for, and acknowledged by the in-sync replicas.
     pub async fn replicated(
         &self,
         partition: &Arc<Partition>,
         required: Offset,
-        needs_sync: bool,
+        flushed: Option<oneshot::Receiver<io::Result<()>>>,
         deadline: Instant,
     ) -> Result<(), PartitionError> {
-        let log = partition.log()?.clone();
-        if needs_sync {
-            self.synced(&log, required, deadline).await?;
+        if let Some(flushed) = flushed {
+            until_flushed(flushed, deadline).await?;
         }
+        let log = partition.log()?.clone();
         if log.high_watermark() >= required {
             return Ok(());
         }
@@ -165,25 +167,6 @@ impl Broker {
                 Wake::Notified => {}
                 Wake::Deadline | Wake::Closed | Wake::Full => return Err(ErrorCode::RequestTimedOut.into()),
             }
-        }
-    }
-
-    async fn synced(
-        &self,
-        log: &Arc<weir_storage::log::Log>,
-        required: Offset,
-        deadline: Instant,
-    ) -> Result<(), PartitionError> {
-        let (done, synced) = tokio::sync::oneshot::channel();
-        self.logs.commit_flush(log, required, move |result| {
-            // The client may have gone.
-            let _ = done.send(result);
-        });
-        match tokio::time::timeout_at(deadline, synced).await {
-            Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(error))) => Err(PartitionError::new(ErrorCode::KafkaStorageError, error)),
-            Ok(Err(_)) => Err(ErrorCode::KafkaStorageError.into()),
-            Err(_) => Err(ErrorCode::RequestTimedOut.into()),
         }
     }
 
@@ -237,6 +220,15 @@ impl Broker {
     /// A producer id that nobody has had, from a block of the controller's.
     pub async fn fresh_producer_id(&self) -> Result<ProducerId, ErrorCode> {
         self.producer_ids.take_or_refill(self).await
+    }
+}
+
+async fn until_flushed(flushed: oneshot::Receiver<io::Result<()>>, deadline: Instant) -> Result<(), PartitionError> {
+    match tokio::time::timeout_at(deadline, flushed).await {
+        Ok(Ok(Ok(()))) => Ok(()),
+        Ok(Ok(Err(error))) => Err(PartitionError::new(ErrorCode::KafkaStorageError, error)),
+        Ok(Err(_)) => Err(ErrorCode::KafkaStorageError.into()),
+        Err(_) => Err(ErrorCode::RequestTimedOut.into()),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Joins two things that know nothing of each other: partitions, which append, and the coordinator, which replays.
 
+use std::io;
 use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::{Bytes, BytesMut};
@@ -64,7 +65,15 @@ impl OffsetsLog for GroupLog {
         partition.check_leadership(leader_epoch).map_err(|error| error.code)?;
         let appended = partition.append(&mut batch, ProduceOrigin::Coordinator, true, now_ms());
         let appended = appended.map_err(|error| error.code)?;
-        self.arrivals.notify(&partition.key());
+        let (arrivals, key) = (Arc::clone(&self.arrivals), partition.key());
+        let announce = move |_: io::Result<()>| {
+            arrivals.notify(&key);
+        };
+        match appended.info.needs_fsync {
+            // A failed flush is told by the high watermark, which does not move.
+            true => partition.flush_then(appended.required_offset, announce),
+            false => announce(Ok(())),
+        }
         Ok(appended.info.first_offset)
     }
 

@@ -3,10 +3,12 @@
 //! The ordered stage validates and appends; only the acknowledgement may wait, for replicas (acks=all) or for a sync that
 //! the topic asks for. The bytes are received once and written once.
 
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{Offset, PartitionIndex};
@@ -43,7 +45,8 @@ struct Topic {
 struct Pending {
     partition: Arc<Partition>,
     required_offset: Offset,
-    needs_sync: bool,
+    /// Told when the records are durable, where the topic asks for that.
+    flushed: Option<oneshot::Receiver<io::Result<()>>>,
     /// Where in the response its answer stands.
     place: (usize, usize),
 }
@@ -66,15 +69,12 @@ pub(super) fn handle(call: Call, request: ProduceRequest, mut frame: Frame) -> D
                 Some(refusal) => Err(refusal.clone()),
                 None => append(&call, &part, bytes, acks),
             };
-            if let (Ok(appended), Ok(partition)) = (&appended, &part.partition)
-                && must_wait(partition, appended, acks)
-            {
-                pending.push(Pending {
-                    partition: partition.clone(),
-                    required_offset: appended.required_offset,
-                    needs_sync: appended.info.needs_fsync,
-                    place: (at_topic, at_part),
-                });
+            if let (Ok(appended), Ok(partition)) = (&appended, &part.partition) {
+                let flushed = announce(&call, partition, appended);
+                if acks != 0 && (flushed.is_some() || acks == ACKS_ALL && !is_replicated(partition, appended)) {
+                    let (partition, required_offset) = (partition.clone(), appended.required_offset);
+                    pending.push(Pending { partition, required_offset, flushed, place: (at_topic, at_part) });
+                }
             }
             answer.partition_responses.push(partition_answer(&call, &part, appended));
         }
@@ -142,14 +142,28 @@ fn append(call: &Call, part: &Part, frame: &mut [u8], acks: i16) -> Result<Appen
     if BatchHeader::parse(records).is_ok_and(|header| header.is_transactional()) {
         return Err(no_transactions());
     }
-    let appended = partition.append(records, ProduceOrigin::Client, acks == ACKS_ALL, call.now_ms())?;
-    call.broker.arrivals.notify(&partition.key());
-    Ok(appended)
+    partition.append(records, ProduceOrigin::Client, acks == ACKS_ALL, call.now_ms())
 }
 
-fn must_wait(partition: &Partition, appended: &Appended, acks: i16) -> bool {
-    let is_replicated = || partition.opened_log().is_some_and(|log| log.high_watermark() >= appended.required_offset);
-    acks != 0 && appended.info.needs_fsync || acks == ACKS_ALL && !is_replicated()
+/// Wakes who waits for the records: now, or when they are durable where the topic asks for that.
+fn announce(call: &Call, partition: &Arc<Partition>, appended: &Appended) -> Option<oneshot::Receiver<io::Result<()>>> {
+    let key = partition.key();
+    if !appended.info.needs_fsync {
+        call.broker.arrivals.notify(&key);
+        return None;
+    }
+    let (done, flushed) = oneshot::channel();
+    let arrivals = call.broker.arrivals.clone();
+    partition.flush_then(appended.required_offset, move |outcome| {
+        arrivals.notify(&key);
+        // The client may have gone, or want no answer.
+        let _ = done.send(outcome);
+    });
+    Some(flushed)
+}
+
+fn is_replicated(partition: &Partition, appended: &Appended) -> bool {
+    partition.opened_log().is_some_and(|log| log.high_watermark() >= appended.required_offset)
 }
 
 fn partition_answer(call: &Call, part: &Part, appended: Result<Appended, PartitionError>) -> PartitionProduceResponse {
@@ -200,7 +214,7 @@ async fn acknowledged(
     deadline: Instant,
 ) -> ProduceResponse {
     for wait in pending {
-        let reached = call.broker.replicated(&wait.partition, wait.required_offset, wait.needs_sync, deadline).await;
+        let reached = call.broker.replicated(&wait.partition, wait.required_offset, wait.flushed, deadline).await;
         if let Err(error) = reached {
             let (topic, part) = wait.place;
             let answer = &mut response.responses[topic].partition_responses[part];

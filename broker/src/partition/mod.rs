@@ -9,7 +9,7 @@ mod errors;
 mod read;
 mod table;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, mpsc};
 
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
@@ -121,9 +121,26 @@ impl Partition {
         let config = Arc::new(self.topic.config.load().log.clone());
         let log = self.logs.create(&topic_partition, self.topic.id, config, self.directory())?;
         if self.is_sole_replica() {
+            if self.topic.config.load().log.flush_messages == 1 {
+                self.flush_found(&log)?;
+            }
             log.set_high_watermark(log.log_end_offset());
         }
         Ok(log)
+    }
+
+    /// What a killed process left unflushed is seen once it is flushed. The start has done that for all logs together, but
+    /// for one that is asked for before it is through.
+    fn flush_found(&self, log: &Arc<Log>) -> Result<(), PartitionError> {
+        let end = log.log_end_offset();
+        if log.recovery_point() >= end {
+            return Ok(());
+        }
+        let (done, flushed) = mpsc::channel();
+        // The receiver waits right here.
+        self.logs.commit_flush(log, end, move |outcome| drop(done.send(outcome)));
+        let storage_error = |error: &dyn std::fmt::Display| PartitionError::new(ErrorCode::KafkaStorageError, error);
+        flushed.recv().map_err(|error| storage_error(&error))?.map_err(|error| storage_error(&error))
     }
 
     /// The directory that the controller chose, unless it left that to this broker (KIP-858).
