@@ -2,7 +2,7 @@
 //!
 //! The rules: an acknowledged record is read back at the offset it was acknowledged at; an offset never changes its meaning;
 //! an idempotent producer's records appear once and in the order they were sent. A record that was not acknowledged may or may
-//! not be there.
+//! not be there. A sequence's upper sixteen bits name its producer, so that several may write to one partition.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -40,7 +40,12 @@ pub enum Violation {
     },
 }
 
-/// Promises and sightings of one topic with one producer, whose sequences grow in each partition.
+/// The producer of a sequence.
+fn writer_of(sequence: u64) -> u64 {
+    sequence >> 48
+}
+
+/// Promises and sightings of one topic; the sequences of each producer grow in each partition.
 #[derive(Debug, Default)]
 pub struct Ledger {
     acknowledged: HashMap<Place, u64>,
@@ -82,13 +87,28 @@ impl Ledger {
         self.acknowledged.len()
     }
 
+    /// The offset behind the last record of a partition that was acknowledged.
+    pub fn acknowledged_end(&self, partition: i32) -> i64 {
+        let offsets = self.acknowledged.keys().filter(|place| place.0 == partition);
+        offsets.map(|place| place.1 + 1).max().unwrap_or(0)
+    }
+
+    /// The partition was allowed to lose what lies at `end` and behind it, and did: those offsets get a new meaning.
+    pub fn forget_from(&mut self, partition: i32, end: i64) {
+        let kept = |place: &Place| place.0 != partition || place.1 < end;
+        self.acknowledged.retain(|place, _| kept(place));
+        self.seen.retain(|place, _| kept(place));
+    }
+
     /// Compares with everything that is in the topic at the end, and gives every broken rule.
     pub fn settle(mut self, mut everything: Vec<(Place, u64)>) -> Vec<Violation> {
         everything.sort_unstable();
-        let mut last: HashMap<i32, u64> = HashMap::new();
+        let mut last: HashMap<(i32, u64), u64> = HashMap::new();
         for &(place, sequence) in &everything {
             self.see(place, sequence);
-            if let Some(before) = last.insert(place.0, sequence).filter(|before| *before >= sequence) {
+            if let Some(before) =
+                last.insert((place.0, writer_of(sequence)), sequence).filter(|before| *before >= sequence)
+            {
                 self.violations.push(Violation::OutOfOrder { place, before, sequence });
             }
         }
@@ -137,5 +157,24 @@ mod tests {
         let ledger = Ledger::default();
         let violations = ledger.settle(vec![((0, 0), 4), ((0, 1), 4)]);
         assert_eq!(violations, [Violation::OutOfOrder { place: (0, 1), before: 4, sequence: 4 }]);
+    }
+
+    #[test]
+    fn producers_of_one_partition_have_orders_of_their_own() {
+        let other = 1 << 48;
+        let ledger = Ledger::default();
+        assert_eq!(ledger.settle(vec![((0, 0), 4), ((0, 1), other), ((0, 2), 5), ((0, 3), other + 1)]), []);
+    }
+
+    #[test]
+    fn what_a_partition_may_lose_is_no_longer_promised() {
+        let mut ledger = Ledger::default();
+        for offset in 0..4 {
+            ledger.acknowledge((0, offset), offset as u64);
+        }
+        assert_eq!((ledger.acknowledged_end(0), ledger.acknowledged_end(1)), (4, 0));
+        ledger.forget_from(0, 2);
+        assert_eq!(ledger.acknowledged_end(0), 2);
+        assert_eq!(ledger.settle(vec![((0, 0), 0), ((0, 1), 1), ((0, 2), 9)]), []);
     }
 }

@@ -105,11 +105,17 @@ pub struct Weir {
 impl Weir {
     /// Starts it and waits for its first answer.
     pub fn start(options: WeirOptions) -> io::Result<Weir> {
+        let mut weir = Weir::spawn(options)?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, weir.options.port));
+        weir.ready_after = readiness::wait_until_answers(address, &mut weir.process, START_PATIENCE)?;
+        Ok(weir)
+    }
+
+    /// Starts it and waits for nothing.
+    pub fn spawn(options: WeirOptions) -> io::Result<Weir> {
         std::fs::create_dir_all(&options.dir)?;
-        let mut process = Process::start(&mut options.command(), &options.dir.join("weir.log"))?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
-        let ready_after = readiness::wait_until_answers(address, &mut process, START_PATIENCE)?;
-        Ok(Weir { options, process, ready_after })
+        let process = Process::start(&mut options.command(), &options.dir.join("weir.log"))?;
+        Ok(Weir { options, process, ready_after: Duration::ZERO })
     }
 
     /// `host:port` of the plaintext listener.
