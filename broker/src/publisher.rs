@@ -115,7 +115,7 @@ fn delete(logs: &LogManager, groups: &GroupCoordinator, partition: &Partition) {
     if *partition.topic().name == *OFFSETS_TOPIC {
         groups.unload(partition.index(), partition.registration().leader_epoch);
     }
-    match logs.delete(&partition.topic_partition()) {
+    match logs.delete(&partition.topic_partition(), partition.topic().id) {
         Ok(()) | Err(DeleteError::Absent(_)) => {}
         Err(error) => tracing::error!(%error, "a deleted partition stays on disk until the next start"),
     }

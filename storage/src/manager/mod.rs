@@ -255,9 +255,10 @@ impl LogManager {
     }
 
     /// Takes a partition out of service and out of sight at once (its folder is renamed to `-delete`); the files go after
-    /// `file.delete.delay.ms`, in the background.
-    pub fn delete(&self, partition: &TopicPartition) -> Result<(), DeleteError> {
-        partitions::delete(&self.shared, partition)
+    /// `file.delete.delay.ms`, in the background. A partition of another topic of that name is left alone: it came after the
+    /// one that is to go.
+    pub fn delete(&self, partition: &TopicPartition, topic_id: TopicId) -> Result<(), DeleteError> {
+        partitions::delete(&self.shared, partition, topic_id)
     }
 
     /// Changes the settings of a partition in service.

@@ -146,12 +146,16 @@ fn is_shortage(error: &io::Error) -> bool {
         || out_of_handles.contains(&error.raw_os_error())
 }
 
-pub(super) fn delete(shared: &Shared, partition: &TopicPartition) -> Result<(), DeleteError> {
+pub(super) fn delete(shared: &Shared, partition: &TopicPartition, topic_id: TopicId) -> Result<(), DeleteError> {
     let slot = {
         let mut logs = shared.logs.write();
         let slot = match logs.get(partition) {
             None => return Err(DeleteError::Absent(partition.clone())),
             Some(Slot::Loading { .. }) => return Err(DeleteError::Loading(partition.clone())),
+            // The next topic of the name was quicker than this deletion.
+            Some(Slot::Online { log, .. }) if log.topic_id() != topic_id => {
+                return Err(DeleteError::Absent(partition.clone()));
+            }
             Some(slot) => slot.clone(),
         };
         // The name stays taken until the folder is out of the way, or a new partition's would be renamed in its stead.

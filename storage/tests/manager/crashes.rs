@@ -2,6 +2,8 @@
 
 use std::sync::atomic::AtomicBool;
 
+use weir_storage::manager::DeleteError;
+
 use super::*;
 
 const DAY_MS: i64 = 86_400_000;
@@ -38,7 +40,7 @@ fn a_new_partition_of_an_old_name_has_nothing_of_its_checkpoints() {
     assert_eq!(node.checkpoint(0, "log-start-offset-checkpoint"), ["t 0 8"]);
     assert_eq!(node.checkpoint(0, "recovery-point-offset-checkpoint"), ["t 0 10"]);
 
-    manager.delete(&name).unwrap();
+    manager.delete(&name, TOPIC).unwrap();
     append_times(&create(&manager, &name), 2, 10);
     drop(manager);
     let manager = node.start();
@@ -110,7 +112,7 @@ fn a_power_cut_is_remembered_until_every_log_was_opened() {
     drop(manager);
     let manager = node.start();
     assert_eq!(manager.last_stop(), LastStop::Unclean);
-    manager.delete(&name).unwrap();
+    manager.delete(&name, TOPIC).unwrap();
     manager.acknowledge_last_stop();
     drop(manager);
     assert_eq!(node.open().last_stop(), LastStop::SameBoot);
@@ -168,13 +170,13 @@ fn a_deletion_never_takes_the_folder_of_the_next_of_its_name() {
                 while manager.create(&name, new, Arc::clone(&config), None).is_err() {}
                 made.store(true, Ordering::SeqCst);
             });
-            manager.delete(&name).unwrap();
+            manager.delete(&name, old).unwrap();
         });
         assert!(made.into_inner());
         append(&manager.get(&name).unwrap(), 10);
         assert!(node.path(0).join("t-0/00000000000000000000.log").exists(), "in round {round}");
         assert_eq!(manager.dirs()[0].offline, None);
-        manager.delete(&name).unwrap();
+        manager.delete(&name, new).unwrap();
     }
 }
 
@@ -209,4 +211,16 @@ fn where_every_record_is_to_be_flushed_a_start_after_a_kill_flushes_what_is_left
         assert_eq!(log.recovery_point(), Offset(0));
     });
     assert!(manager.logs().iter().all(|log| log.recovery_point() == Offset(1)));
+}
+
+#[test]
+fn a_deletion_that_comes_late_spares_the_next_topic_of_the_name() {
+    let node = Node::new(1);
+    let manager = node.start();
+    let name = partition("t", 0);
+    let log = create(&manager, &name);
+    append(&log, 10);
+    let late = manager.delete(&name, Uuid::from_u128(9));
+    assert!(matches!(late, Err(DeleteError::Absent(_))));
+    assert!(Arc::ptr_eq(&log, &manager.get(&name).unwrap()) && !log.is_closed());
 }

@@ -325,9 +325,9 @@ fn deleted_files_go_after_the_delay() {
     let manager = node.start();
     let log = create(&manager, &partition("orders", 0));
     append(&log, 10);
-    manager.delete(&partition("orders", 0)).unwrap();
+    manager.delete(&partition("orders", 0), TOPIC).unwrap();
     assert!(manager.get(&partition("orders", 0)).is_none());
-    assert!(manager.delete(&partition("orders", 0)).is_err());
+    assert!(manager.delete(&partition("orders", 0), TOPIC).is_err());
     let folders = node.folders(0);
     assert!(folders[0].starts_with("orders-0.") && folders[0].ends_with("-delete"), "{folders:?}");
     assert!(log.append_as_leader(&mut batch(1), LeaderEpoch(0), AppendOrigin::Client, NOW_MS).is_err());
@@ -370,7 +370,7 @@ fn partitions_go_where_the_fewest_are_unless_a_directory_is_named() {
     assert_eq!(make(5, None), ids[1]);
     let unknown = manager.create(&partition("t", 9), TOPIC, Arc::new(LogConfig::default()), Some(Uuid::from_u128(5)));
     assert!(matches!(unknown, Err(CreateError::DirectoryNotOnline(_))));
-    manager.delete(&partition("t", 5)).unwrap();
+    manager.delete(&partition("t", 5), TOPIC).unwrap();
     assert_eq!(make(5, None), ids[1], "a deleted one no longer counts");
 }
 
@@ -618,7 +618,7 @@ fn a_partition_that_does_not_open_does_not_hold_back_the_others() {
     }
     let refused = manager.create(&partition("bad", 0), TOPIC, Arc::new(LogConfig::default()), None);
     assert!(matches!(refused, Err(CreateError::Failed { .. })));
-    manager.delete(&partition("bad", 0)).unwrap();
+    manager.delete(&partition("bad", 0), TOPIC).unwrap();
     create(&manager, &partition("bad", 0));
 }
 
