@@ -67,7 +67,12 @@ impl Acknowledgements {
 }
 
 impl ClientContext for Acknowledgements {
-    fn error(&self, _error: KafkaError, _reason: &str) {}
+    /// Lost connections are what this is about; a producer that can do no more says why.
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+            println!("powercut: a producer gave up: {reason}");
+        }
+    }
 }
 
 impl ProducerContext for Acknowledgements {
