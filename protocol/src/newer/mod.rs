@@ -1,7 +1,7 @@
 //! Versions of Kafka 4.2 and 4.3 that the codec crate, made from Kafka 4.1, ends before.
 //!
 //! Owns those messages by hand, on the crate's own structs and traits, each in a file that goes when the crate catches up.
-//! A version that has the bytes of the one before it, and only allows new values, is a line in [`request_layout`] or
+//! A version that has the bytes of the one before it, and only allows new values, is a line in `request_layout` or
 //! [`response_layout`]. Nothing here trusts a length: bytes from a socket have been walked by [`crate::admission`] all the
 //! same.
 //!
