@@ -20,6 +20,7 @@ use weir_storage::manager::LogManager;
 
 use crate::config::effective::{Effective, Layers};
 use crate::config::{Settings, TopicConfig};
+use crate::controller_client::ControllerClient;
 use crate::fetch_session::FetchSessionCache;
 use crate::group::{GroupCoordinator, OFFSETS_TOPIC};
 use crate::metrics::RequestMetrics;
@@ -45,6 +46,8 @@ pub struct Broker {
     pub(crate) settings: Settings,
     pub(crate) features: &'static [Feature],
     pub(crate) controller: Arc<Controller>,
+    /// Where changes of the metadata are asked for.
+    pub(crate) controller_client: Arc<ControllerClient>,
     pub(crate) reconfigurer: Arc<Reconfigurer>,
     pub(crate) logs: Arc<LogManager>,
     pub(crate) partitions: Arc<PartitionTable>,
@@ -111,7 +114,7 @@ impl Broker {
 
     /// Asks the controller for a change.
     pub async fn submit(&self, request: impl Into<ControllerRequest>) -> Result<ControllerResponse, ErrorCode> {
-        self.controller.submit(request.into()).await.map_err(|error| {
+        self.controller_client.submit(request).await.map_err(|error| {
             tracing::warn!(%error, "the controller did not take a change");
             error.error_code()
         })

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod broker;
 pub mod config;
+mod controller_client;
 pub mod fetch_session;
 pub mod group;
 mod group_log;

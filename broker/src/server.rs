@@ -28,6 +28,7 @@ use crate::config::catalog::Catalog;
 use crate::config::connection_limits::connection_limits;
 use crate::config::effective::Layers;
 use crate::config::{BrokerConfig, ListenerConfig};
+use crate::controller_client::ControllerClient;
 use crate::fetch_session::FetchSessionCache;
 use crate::group::{GroupConfig, GroupCoordinator, OFFSETS_TOPIC, SystemClock};
 use crate::group_log::GroupLog;
@@ -69,11 +70,12 @@ impl Server {
         let logs = Arc::new(LogManager::open(log_manager_config(&config))?);
         let controller = Arc::new(start_controller(&config, &logs)?);
         logs.record_cluster_id(controller.cluster_id())?;
+        let controller_client = Arc::new(ControllerClient::new(controller.clone()));
         let side = SideThread::spawn()?;
         let partitions = Arc::new(PartitionTable::new(config.node_id, logs.clone()));
         let arrivals = Arc::new(Purgatory::new());
         let groups = group_coordinator(&config, &controller, &partitions, &arrivals, &side.handle);
-        let broker_epoch = register::register(&config, &controller, &logs, &addresses)?;
+        let broker_epoch = register::register(&config, &controller_client, controller.cluster_id(), &logs, &addresses)?;
         let (files, tasks) = mpsc::channel();
         let reconfigurer = Arc::new(Reconfigurer {
             id: config.node_id,
@@ -96,6 +98,7 @@ impl Server {
             id: config.node_id,
             features: FEATURES,
             controller,
+            controller_client,
             reconfigurer,
             logs: logs.clone(),
             partitions,

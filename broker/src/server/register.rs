@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use uuid::Uuid;
-use weir_controller::decide::{ControllerRequest, ControllerResponse, LogState, RegisterBrokerRequest};
-use weir_controller::quorum::Controller;
+use weir_controller::decide::{ControllerResponse, LogState, RegisterBrokerRequest};
 use weir_controller::record::{BrokerEndpoint, BrokerFeature};
 use weir_protocol::ids::BrokerEpoch;
 use weir_storage::identity::LastStop;
@@ -14,12 +13,14 @@ use weir_storage::manager::LogManager;
 use super::StartError;
 use crate::broker::FEATURES;
 use crate::config::{BrokerConfig, ListenerConfig};
+use crate::controller_client::ControllerClient;
 use crate::net::SecurityProtocol;
 
 /// Registers, unfenced: the metadata of a combined node is complete before it asks.
 pub(super) fn register(
     config: &BrokerConfig,
-    controller: &Controller,
+    controller: &ControllerClient,
+    cluster_id: &Arc<str>,
     logs: &LogManager,
     addresses: &[(Arc<str>, SocketAddr)],
 ) -> Result<BrokerEpoch, StartError> {
@@ -32,7 +33,7 @@ pub(super) fn register(
     let online = logs.dirs().into_iter().filter(|dir| dir.offline.is_none());
     let request = RegisterBrokerRequest {
         broker: config.node_id,
-        cluster_id: controller.cluster_id().clone(),
+        cluster_id: cluster_id.clone(),
         incarnation_id: Uuid::new_v4(),
         endpoints: endpoints.map(|(listener, (_, bound))| endpoint(listener, *bound)).collect(),
         features: features.collect(),
@@ -46,7 +47,7 @@ pub(super) fn register(
         earlier_session_open: false,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(StartError::Thread)?;
-    match runtime.block_on(controller.submit(ControllerRequest::RegisterBroker(request))) {
+    match runtime.block_on(controller.submit(request)) {
         Ok(ControllerResponse::RegisterBroker(Ok(epoch))) => Ok(epoch),
         Ok(ControllerResponse::RegisterBroker(Err(error))) => Err(StartError::Registration(error.to_string())),
         Ok(other) => Err(StartError::Registration(format!("it answered {other:?}"))),
