@@ -2,5 +2,6 @@
 
 pub mod decide;
 pub mod image;
+pub mod liveness;
 pub mod quorum;
 pub mod record;

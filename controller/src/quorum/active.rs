@@ -25,7 +25,9 @@ use uuid::Uuid;
 use weir_protocol::ids::Offset;
 use weir_storage::identity::format_uuid;
 
+use super::broker_watch::BrokerWatch;
 use super::failure::{ControllerFailure, SubmitError};
+use super::fencing;
 use super::forming::form_cluster;
 use super::publisher::Publication;
 use super::state_machine::StateMachine;
@@ -84,6 +86,10 @@ pub(crate) struct ActiveController {
     pub(crate) quorum_loss: Option<Duration>,
     /// The term in which this node may decide.
     pub(crate) opened_term: Option<u64>,
+    /// The last term that this node began as the active controller.
+    pub(crate) begun_term: Option<u64>,
+    /// Which brokers live; nobody asks where this node never leads others.
+    pub(crate) watch: Option<Arc<BrokerWatch>>,
 }
 
 /// How often it is looked whether a majority still answers, while a proposal waits for it.
@@ -116,7 +122,13 @@ impl ActiveController {
                             () = stop.notified() => break,
                             () = self.begin_to_lead(named.as_ref()) => {}
                         }
+                    } else if let Some(watch) = &self.watch {
+                        watch.on_inactive();
                     }
+                    continue;
+                }
+                watch = due(self.watch.clone()) => {
+                    fencing::look_after_brokers(&mut self, &watch).await;
                     continue;
                 }
                 taken = self.submissions.recv_many(&mut waiting, MAX_SUBMISSIONS_PER_PROPOSAL) => taken,
@@ -135,15 +147,29 @@ impl ActiveController {
 
     /// Makes the image complete, and gives a cluster that has no id its first records.
     async fn begin_to_lead(&mut self, named: Option<&Arc<str>>) {
-        let before = self.opened_term;
         let Ok(term) = self.deciding_term().await else { return };
-        if before == Some(term) {
+        if self.begun_term.replace(term) == Some(term) {
             return;
         }
         tracing::info!(term, "this node is the active controller");
+        if let Some(watch) = &self.watch {
+            watch.on_active(&self.publication.image());
+        }
         if let Err(error) = form_cluster(self, named.cloned()).await {
             tracing::warn!(%error, "the cluster has no id yet");
         }
+    }
+
+    /// Serves what has been submitted by now.
+    pub(crate) async fn serve_waiting(&mut self) {
+        let mut waiting = VecDeque::new();
+        while waiting.len() < MAX_SUBMISSIONS_PER_PROPOSAL
+            && let Ok(submission) = self.submissions.try_recv()
+        {
+            waiting.push_back(submission);
+        }
+        self.counters.submissions.fetch_add(waiting.len() as u64, Ordering::Relaxed);
+        self.serve(waiting).await;
     }
 
     /// Decides, proposes and answers until nothing of `waiting` is left.
@@ -213,7 +239,7 @@ impl ActiveController {
     }
 
     /// Whether no majority answers any more, so that somebody else may lead by now.
-    fn lost_quorum(&self) -> bool {
+    pub(crate) fn lost_quorum(&self) -> bool {
         let Some(patience) = self.quorum_loss else { return false };
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
@@ -235,7 +261,7 @@ impl ActiveController {
         let mut batch = Batch { image, records: Vec::new(), registers: false, decided: Vec::new() };
         let next_offset = Offset(batch.image.applied().map_or(0, |applied| applied.offset.get() + 1));
         while batch.decided.len() < limit && batch.records.len() < MAX_RECORDS_PER_PROPOSAL {
-            let Some(submission) = waiting.pop_front() else { break };
+            let Some(mut submission) = waiting.pop_front() else { break };
             // The offset of a registration's entry is the broker's epoch: two registrations need two entries.
             let registers = matches!(submission.request, ControllerRequest::RegisterBroker(_));
             if registers && batch.registers {
@@ -243,6 +269,9 @@ impl ActiveController {
                 break;
             }
             batch.registers |= registers;
+            if let (ControllerRequest::RegisterBroker(request), Some(watch)) = (&mut submission.request, &self.watch) {
+                request.earlier_session_open = watch.is_another_heard(request.broker, request.incarnation_id);
+            }
             self.decide_one(&mut batch, submission, next_offset);
         }
         batch
@@ -275,7 +304,7 @@ impl ActiveController {
     async fn commit(&mut self, batch: Batch, term: u64) -> Result<(), Vec<Submission>> {
         if batch.records.is_empty() {
             match self.confirm_leadership().await {
-                Ok(()) => answer_all(batch.decided, Ok),
+                Ok(()) => self.answer(batch),
                 Err(error) => answer_all(batch.decided, |_| Err(error.clone())),
             }
             return Ok(());
@@ -296,7 +325,7 @@ impl ActiveController {
             () = self.until_quorum_is_lost() => Err(SubmitError::NotController { leader: None }),
         };
         match written {
-            Ok(()) => answer_all(batch.decided, Ok),
+            Ok(()) => self.answer(batch),
             Err(error) => {
                 // Its entry may be in the log, and is settled before anything else is decided.
                 self.opened_term = None;
@@ -304,6 +333,15 @@ impl ActiveController {
             }
         }
         Ok(())
+    }
+
+    /// Answers what holds from here on.
+    fn answer(&self, batch: Batch) {
+        if let Some(watch) = &self.watch {
+            let decided = batch.decided.iter().map(|(submission, response)| (&submission.request, response));
+            fencing::note(watch, &self.publication.image(), &batch.records, decided);
+        }
+        answer_all(batch.decided, Ok);
     }
 
     /// Makes sure that nobody else leads, for what changes nothing is answered from this node's image alone.
@@ -340,6 +378,17 @@ impl ActiveController {
 
     fn stopped(&self) -> SubmitError {
         stopped(&self.publication)
+    }
+}
+
+/// Returns once there is something to look after; never where nobody watches.
+async fn due(watch: Option<Arc<BrokerWatch>>) -> Arc<BrokerWatch> {
+    match watch {
+        Some(watch) => {
+            watch.until_due().await;
+            watch
+        }
+        None => std::future::pending().await,
     }
 }
 

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use weir_protocol::ids::BrokerId;
 
 use super::active::{LoopCounters, MAX_WAITING_SUBMISSIONS, RaftNode, Submission, ended, stopped};
+use super::broker_watch::{BrokerWatch, LivenessConfig};
 use super::describe::QuorumDescription;
 use super::failure::{ControllerFailure, SubmitError};
 use super::formation::ConfiguredVoters;
@@ -66,6 +67,8 @@ pub struct PeerConfig {
     pub may_vote: bool,
     /// How the quorum keeps time.
     pub timing: QuorumTiming,
+    /// How this node finds out which brokers live while it is the active controller; nothing if it may not vote.
+    pub liveness: Option<LivenessConfig>,
 }
 
 /// What the controller has done so far.
@@ -88,6 +91,7 @@ pub(super) struct Shared {
     pub(super) vote: Arc<Mutex<QuorumStateFile>>,
     pub(super) counters: Arc<LoopCounters>,
     pub(super) stop: Arc<Notify>,
+    pub(super) watch: Option<Arc<BrokerWatch>>,
 }
 
 /// A running controller. Dropping it stops it too, without waiting.
@@ -176,12 +180,17 @@ impl Controller {
             vote: Arc::clone(&opened.vote),
             counters: Arc::default(),
             stop: Arc::default(),
+            watch: config.peers.as_ref().and_then(|peers| peers.liveness.clone()).map(BrokerWatch::new).map(Arc::new),
         };
         let (submissions, queue) = mpsc::channel(MAX_WAITING_SUBMISSIONS);
         let (launched, is_launched) = sync_channel(1);
         let (ready, is_ready) = sync_channel(1);
-        let intake =
-            Intake { submissions: queue, counters: Arc::clone(&shared.counters), stop: Arc::clone(&shared.stop) };
+        let intake = Intake {
+            submissions: queue,
+            counters: Arc::clone(&shared.counters),
+            stop: Arc::clone(&shared.stop),
+            watch: shared.watch.clone(),
+        };
         let thread = std::thread::Builder::new()
             .name("controller".into())
             .spawn(move || start::run(config, opened, intake, Progress { launched, ready }))
@@ -282,6 +291,20 @@ impl Controller {
     /// Tells `publisher` the metadata as it is, on this thread, and from then on each change, on the controller's.
     pub fn subscribe(&self, publisher: Box<dyn MetadataPublisher>) {
         self.shared.publication.subscribe(publisher);
+    }
+
+    /// A broker's process opened a connection over which it registers and is heard, be this node active or not.
+    pub fn broker_session_opened(&self, broker: BrokerId, incarnation: Uuid) {
+        if let Some(watch) = &self.shared.watch {
+            watch.session_opened(broker, incarnation);
+        }
+    }
+
+    /// Such a connection closed. Once the last has, and the broker's listener refuses connections, it is dead.
+    pub fn broker_session_closed(&self, broker: BrokerId, incarnation: Uuid) {
+        if let Some(watch) = &self.shared.watch {
+            watch.session_closed(broker, incarnation);
+        }
     }
 
     /// Why the controller stopped by itself, if it did.

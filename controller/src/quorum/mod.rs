@@ -6,6 +6,7 @@
 //! | `start`, `start_error` | the order of a start, and the controller's thread |
 //! | `forming`, `formation`, `admission` | a cluster's beginning; how a node forms or joins one |
 //! | `active` | the active controller's loop: decide, propose once, answer |
+//! | `broker_watch`, `fencing` | which brokers live, with a clock and dials; what becomes of those that do not |
 //! | `state_machine`, `publisher` | the applied image, and who hears of its changes |
 //! | `log_store`, `metadata_log`, `flusher` | the Raft log: a storage log `__cluster_metadata-0`, fsynced before it counts |
 //! | `quorum_state` | the vote |
@@ -23,12 +24,14 @@
 
 mod active;
 mod admission;
+mod broker_watch;
 mod controller;
 mod describe;
 mod entry_batch;
 mod failure;
 #[cfg(test)]
 mod failure_tests;
+mod fencing;
 mod flusher;
 mod formation;
 mod forming;
@@ -55,6 +58,7 @@ mod tail_check;
 mod timing;
 mod types;
 
+pub use broker_watch::{BrokerDialer, LivenessConfig};
 pub use controller::{Controller, ControllerConfig, ControllerStats, PeerConfig, StartAbort, StartingController};
 pub use describe::{QuorumDescription, ReplicaState};
 pub use failure::{ControllerFailure, SubmitError};

@@ -18,6 +18,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::active::{ActiveController, DecisionContext, LoopCounters, RaftNode, Submission, ended};
 use super::admission::Admission;
+use super::broker_watch::BrokerWatch;
 use super::controller::{ControllerConfig, PeerConfig};
 use super::forming;
 use super::log_store::LogStore;
@@ -75,6 +76,7 @@ pub(super) struct Intake {
     pub(super) submissions: mpsc::Receiver<Submission>,
     pub(super) counters: Arc<LoopCounters>,
     pub(super) stop: Arc<Notify>,
+    pub(super) watch: Option<Arc<BrokerWatch>>,
 }
 
 /// Reads a directory; it is created if need be.
@@ -128,8 +130,8 @@ async fn serve(config: ControllerConfig, opened: Opened, intake: Intake, progres
         Err(error) => return drop(progress.launched.send(Err(error))),
     };
     let snapshots = tokio::spawn(make_due_snapshots(raft.clone(), snapshot_due));
-    let watch = tokio::spawn(watch_raft(raft.clone(), Arc::clone(&publication), timing.is_some()));
-    let Intake { submissions, counters, stop } = intake;
+    let raft_watch = tokio::spawn(watch_raft(raft.clone(), Arc::clone(&publication), timing.is_some()));
+    let Intake { submissions, counters, stop, watch } = intake;
     let active = ActiveController {
         raft: raft.clone(),
         publication: Arc::clone(&publication),
@@ -139,6 +141,8 @@ async fn serve(config: ControllerConfig, opened: Opened, intake: Intake, progres
         proposing: Arc::default(),
         quorum_loss: timing.map(|timing| timing.quorum_loss()),
         opened_term: None,
+        begun_term: None,
+        watch,
     };
     match (client, &config.peers) {
         (Some(client), Some(peers)) => {
@@ -150,7 +154,7 @@ async fn serve(config: ControllerConfig, opened: Opened, intake: Intake, progres
     snapshots.abort();
     // It cannot fail in a way that matters: what was answered is durable.
     let _ = raft.shutdown().await;
-    let _ = watch.await;
+    let _ = raft_watch.await;
 }
 
 async fn serve_alone(

@@ -236,6 +236,7 @@ impl Quorum {
             voters: self.voters.clone(),
             may_vote: node.may_vote,
             timing: self.timing,
+            liveness: None,
         };
         ControllerConfig {
             node_id: BrokerId(node.number),
