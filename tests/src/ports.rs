@@ -8,6 +8,11 @@ use std::net::{Ipv4Addr, TcpListener};
 
 /// As many different free ports as asked for.
 pub fn free_ports<const N: usize>() -> io::Result<[u16; N]> {
+    hold_ports().map(|(ports, _)| ports)
+}
+
+/// As many different free ports as asked for, free as soon as what holds them is dropped: whoever asks again before that gets others.
+pub fn hold_ports<const N: usize>() -> io::Result<([u16; N], Vec<TcpListener>)> {
     let mut listeners = Vec::with_capacity(N);
     for _ in 0..N {
         listeners.push(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?);
@@ -16,7 +21,7 @@ pub fn free_ports<const N: usize>() -> io::Result<[u16; N]> {
     for (port, listener) in ports.iter_mut().zip(&listeners) {
         *port = listener.local_addr()?.port();
     }
-    Ok(ports)
+    Ok((ports, listeners))
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::load::{self, Quiet};
-use super::{AnyError, PARTITIONS, SETTLE, TOPIC};
+use weir_tests::load::{self, AnyError, Quiet};
+
+use super::{PARTITIONS, SETTLE, TOPIC};
 
 const GROUP: &str = "chaos-commits";
 /// Between one commit and the next.

@@ -4,12 +4,10 @@
 //! `chaos [KILLS] [SEED]`: the bounded number of CI unless told. The seed decides when the kills fall, and how broker and topic are set up.
 
 mod commits;
-mod load;
 mod plan;
 mod topics;
 
 use std::env;
-use std::error::Error;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,12 +18,13 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::Producer;
 use tempfile::TempDir;
 
+use weir_tests::gaps::Gaps;
 use weir_tests::ledger::Ledger;
+use weir_tests::load::{AnyError, Load};
+use weir_tests::verdict::Verdict;
 use weir_tests::weir::{Weir, WeirOptions};
 
 use plan::Plan;
@@ -37,31 +36,8 @@ const PARTITIONS: i32 = 6;
 const LIFE_MAX_MS: u64 = 400;
 /// How long the last flush and the last read may take.
 const SETTLE: Duration = Duration::from_secs(120);
-/// Broken rules that are shown.
-const SHOWN: usize = 20;
 /// What a broker says of itself when it is not well.
 const COMPLAINTS: [&str; 3] = ["panicked", "goes offline", " ERROR "];
-
-type AnyError = Box<dyn Error + Send + Sync>;
-
-/// Rules, each kept or broken.
-#[derive(Default)]
-struct Verdict {
-    passed: u32,
-    failed: u32,
-}
-
-impl Verdict {
-    fn check(&mut self, rule: &str, broken: &[String]) {
-        if broken.is_empty() {
-            self.passed += 1;
-            return;
-        }
-        self.failed += 1;
-        println!("chaos: BROKEN {} times: {rule}", broken.len());
-        broken.iter().take(SHOWN).for_each(|broken| println!("chaos:   {broken}"));
-    }
-}
 
 fn main() -> Result<ExitCode, AnyError> {
     let mut arguments = env::args().skip(1);
@@ -73,13 +49,21 @@ fn main() -> Result<ExitCode, AnyError> {
     let dir = TempDir::new()?;
     let mut weir = Weir::start(options(dir.path(), &plan)?)?;
     let bootstrap = weir.bootstrap();
-    create_topic(&bootstrap, &plan)?;
+    let load = Load {
+        bootstrap: bootstrap.clone(),
+        topic: TOPIC,
+        partitions: PARTITIONS,
+        producer: vec![("compression.codec", plan.codec.to_owned())],
+        pace: None,
+        settle: SETTLE,
+    };
+    load.create_topic(1, &plan.topic)?;
 
     let ledger = Arc::new(Mutex::new(Ledger::default()));
-    let producer = Arc::new(load::producer(&bootstrap, &plan, Arc::clone(&ledger))?);
+    let producer = load.producer(Arc::clone(&ledger), Arc::new(Gaps::new(PARTITIONS)))?;
     let running = Arc::new(AtomicBool::new(true));
-    let sender = load::spawn_sender(Arc::clone(&producer), Arc::clone(&running));
-    let reader = load::spawn_reader(&bootstrap, Arc::clone(&ledger), Arc::clone(&running))?;
+    let sender = load.spawn_sender(Arc::clone(&producer), Arc::clone(&running));
+    let reader = load.spawn_reader(Arc::clone(&ledger), Arc::clone(&running))?;
     let committer = commits::spawn(&bootstrap, Arc::clone(&running))?;
     let administrator = topics::spawn(&bootstrap, Arc::clone(&running))?;
 
@@ -96,7 +80,7 @@ fn main() -> Result<ExitCode, AnyError> {
     reader.join().map_err(|_| "the reader died")??;
     let commits = committer.join().map_err(|_| "the committer died")??;
     let topics = administrator.join().map_err(|_| "the administrator died")??;
-    let everything = load::read_everything(&bootstrap)?;
+    let everything = load.read_everything()?;
     let refused = producer.context().refused.load(Ordering::Relaxed);
     drop(producer);
 
@@ -109,7 +93,7 @@ fn main() -> Result<ExitCode, AnyError> {
         commits.acknowledged,
         topics.acknowledged
     );
-    let mut verdict = Verdict::default();
+    let mut verdict = Verdict::new("chaos");
     let violations: Vec<String> = ledger.settle(everything).iter().map(|broken| format!("{broken:?}")).collect();
     verdict.check("what was acknowledged is there, once, in order, at its offset", &violations);
     // The producer never gives up, and the broker is alive.
@@ -119,11 +103,10 @@ fn main() -> Result<ExitCode, AnyError> {
     verdict.check("a committed offset is the last acknowledged, or one tried after it", &commits.broken);
     verdict.check("a topic that was made is there, and one that was deleted is not", &topics.verify(&bootstrap)?);
     verdict.check("a broker has nothing to complain of", &complaints(weir.process().log())?);
-    if verdict.failed > 0 {
+    if verdict.is_broken() {
         println!("chaos: the broker said last:\n{}", weir.process().log_tail(40));
     }
-    println!("chaos: {} passed, {} failed", verdict.passed, verdict.failed);
-    Ok(if verdict.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(verdict.finish())
 }
 
 fn options(dir: &Path, plan: &Plan) -> Result<WeirOptions, AnyError> {
@@ -131,17 +114,6 @@ fn options(dir: &Path, plan: &Plan) -> Result<WeirOptions, AnyError> {
     let dirs: Vec<String> =
         (0..plan.log_dirs).map(|index| dir.join(format!("data-{index}")).display().to_string()).collect();
     Ok(options.with_setting(&format!("log.dirs={}", dirs.join(","))))
-}
-
-fn create_topic(bootstrap: &str, plan: &Plan) -> Result<(), AnyError> {
-    let admin: AdminClient<DefaultClientContext> = load::client(bootstrap).create()?;
-    let topic = NewTopic::new(TOPIC, PARTITIONS, TopicReplication::Fixed(1));
-    let topic = plan.topic.iter().fold(topic, |topic, (key, value)| topic.set(key, value));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    for created in runtime.block_on(admin.create_topics([&topic], &AdminOptions::new()))? {
-        created.map_err(|(topic, code)| format!("creating {topic}: {code}"))?;
-    }
-    Ok(())
 }
 
 /// Lines of the log that should not be there.

@@ -9,8 +9,9 @@ use std::time::Duration;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::types::RDKafkaErrorCode;
 
-use super::load::{self, Quiet};
-use super::{AnyError, SETTLE};
+use weir_tests::load::{self, AnyError, Quiet};
+
+use super::SETTLE;
 
 const PREFIX: &str = "made-";
 const PARTITIONS: i32 = 2;

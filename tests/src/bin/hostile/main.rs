@@ -24,6 +24,7 @@ use tempfile::TempDir;
 
 use weir_tests::certificates::Certificates;
 use weir_tests::usage;
+use weir_tests::verdict::Verdict;
 use weir_tests::weir::{Weir, WeirOptions};
 use weir_tests::wire::Wire;
 
@@ -42,24 +43,6 @@ const MAX_PEAK_RESIDENT_BYTES: f64 = 128.0 * 1024.0 * 1024.0;
 const MAX_WITNESS_WAIT: Duration = Duration::from_secs(2);
 
 type AnyError = Box<dyn Error + Send + Sync>;
-
-/// Rules, each kept or broken.
-#[derive(Default)]
-struct Verdict {
-    passed: u32,
-    failed: u32,
-}
-
-impl Verdict {
-    fn check(&mut self, rule: &str, holds: bool, found: impl FnOnce() -> String) {
-        if holds {
-            self.passed += 1;
-        } else {
-            self.failed += 1;
-            println!("hostile: BROKEN: {rule}: {}", found());
-        }
-    }
-}
 
 fn main() -> Result<ExitCode, AnyError> {
     let mut arguments = env::args().skip(1);
@@ -86,17 +69,17 @@ fn main() -> Result<ExitCode, AnyError> {
     running.store(false, Ordering::Relaxed);
     let testimony = witness.join().map_err(|_| "the witness died")??;
 
-    let mut verdict = Verdict::default();
+    let mut verdict = Verdict::new("hostile");
     judge(&mut verdict, &mut weir, &outcome, &testimony)?;
     let answered = idle.api_versions();
-    verdict.check("a connection from before is served", answered.is_ok(), || format!("{answered:?}"));
+    verdict.holds("a connection from before is served", answered.is_ok(), || format!("{answered:?}"));
     let log = weir.process().log().to_owned();
     let stopped = Instant::now();
     let options = weir.stop()?;
     println!("hostile: the stop took {:?}", stopped.elapsed());
     let mut weir = Weir::start(options)?;
     let kept = testimony.verify(&weir.bootstrap());
-    verdict.check("a restart finds what was there", kept.is_ok(), || {
+    verdict.holds("a restart finds what was there", kept.is_ok(), || {
         format!("{kept:?}; the broker said last:\n{}", weir.process().log_tail(30))
     });
     drop(weir);
@@ -105,9 +88,8 @@ fn main() -> Result<ExitCode, AnyError> {
         .filter(|line| line.contains("panicked"))
         .map(str::to_owned)
         .collect();
-    verdict.check("nothing panics", panics.is_empty(), || panics.join("\n"));
-    println!("hostile: {} passed, {} failed", verdict.passed, verdict.failed);
-    Ok(if verdict.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    verdict.holds("nothing panics", panics.is_empty(), || panics.join("\n"));
+    Ok(verdict.finish())
 }
 
 /// Sends everything and gives what became of it.
@@ -130,16 +112,16 @@ fn attack(weir: &Weir, frames: u64, seed: u64, vocabulary: &Arc<Vocabulary>) -> 
 
 fn judge(verdict: &mut Verdict, weir: &mut Weir, outcome: &Outcome, testimony: &Testimony) -> Result<(), AnyError> {
     let complaints = || outcome.complaints.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
-    verdict.check("every connection is answered or closed, in order", outcome.complaints.is_empty(), complaints);
+    verdict.holds("every connection is answered or closed, in order", outcome.complaints.is_empty(), complaints);
     let ended = weir.process().ended()?;
-    verdict.check("the process lives", ended.is_none(), || format!("{ended:?}:\n{}", weir.process().log_tail(30)));
+    verdict.holds("the process lives", ended.is_none(), || format!("{ended:?}:\n{}", weir.process().log_tail(30)));
     let peak = usage::peak_resident_bytes(weir.process().pid())?;
     println!("hostile: {:.1} MiB at the peak", peak / 1024.0 / 1024.0);
-    verdict.check("memory is bounded", peak <= MAX_PEAK_RESIDENT_BYTES, || format!("{peak} bytes at the peak"));
+    verdict.holds("memory is bounded", peak <= MAX_PEAK_RESIDENT_BYTES, || format!("{peak} bytes at the peak"));
     println!("hostile: the witness saw {testimony}");
     let slowest = testimony.slowest();
-    verdict.check("others are served meanwhile", slowest <= MAX_WITNESS_WAIT, || format!("one waited {slowest:?}"));
+    verdict.holds("others are served meanwhile", slowest <= MAX_WITNESS_WAIT, || format!("one waited {slowest:?}"));
     let kept = testimony.verify(&weir.bootstrap());
-    verdict.check("what was there is there", kept.is_ok(), || format!("{kept:?}"));
+    verdict.holds("what was there is there", kept.is_ok(), || format!("{kept:?}"));
     Ok(())
 }
