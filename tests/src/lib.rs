@@ -7,6 +7,7 @@ pub mod apache_kafka;
 pub mod bad_batches;
 pub mod certificates;
 pub mod clients;
+pub mod cluster;
 pub mod gaps;
 pub mod handles;
 pub mod ledger;

@@ -1,0 +1,119 @@
+//! What a cluster says of itself over the wire: leaders, in-sync replicas, the active controller.
+
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kafka_protocol::messages::describe_quorum_request::{PartitionData, TopicData};
+use kafka_protocol::messages::{DescribeQuorumRequest, MetadataResponse, TopicName};
+use kafka_protocol::protocol::StrBytes;
+
+use crate::wire::Wire;
+
+/// How often the cluster is asked while waiting for it to change.
+const POLL: Duration = Duration::from_millis(10);
+/// How long one node may take to answer before another is asked.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
+const DESCRIBE_QUORUM: i16 = 0;
+const METADATA_TOPIC: &str = "__cluster_metadata";
+
+/// One partition, as its cluster tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InSync {
+    /// Its index.
+    pub partition: i32,
+    /// Who leads it; negative for nobody.
+    pub leader: i32,
+    /// Who has a replica.
+    pub replicas: Vec<i32>,
+    /// Who is in sync.
+    pub in_sync: Vec<i32>,
+}
+
+impl InSync {
+    fn is_whole(&self) -> bool {
+        self.leader >= 0 && self.in_sync.len() == self.replicas.len()
+    }
+}
+
+/// Asks one node after the other.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    addresses: Vec<String>,
+}
+
+impl Watch {
+    pub(super) fn new(addresses: Vec<String>) -> Watch {
+        Watch { addresses }
+    }
+
+    /// The first answer that any node gives.
+    fn ask<T>(&self, mut question: impl FnMut(&mut Wire) -> io::Result<T>) -> io::Result<T> {
+        let mut last = io::Error::other("a cluster without nodes");
+        for address in &self.addresses {
+            let answer = Wire::connect(address).and_then(|mut wire| {
+                wire.stream().set_read_timeout(Some(ANSWER_PATIENCE))?;
+                question(&mut wire)
+            });
+            match answer {
+                Ok(answer) => return Ok(answer),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// The partitions of a topic, as the first node that answers has them.
+    pub fn partitions(&self, topic: &str) -> io::Result<Vec<InSync>> {
+        self.ask(|wire| wire.metadata().map(|metadata| partitions_of(&metadata, topic)))
+    }
+
+    /// Waits until every partition of `topic` has a leader and all its replicas in sync.
+    pub fn wait_until_whole(&self, topic: &str, patience: Duration) -> io::Result<()> {
+        self.wait_for(patience, || {
+            let partitions = self.partitions(topic)?;
+            let missing: Vec<_> = partitions.iter().filter(|partition| !partition.is_whole()).collect();
+            match partitions.is_empty() || !missing.is_empty() {
+                false => Ok(()),
+                true => Err(io::Error::other(format!("not whole: {missing:?}"))),
+            }
+        })
+    }
+
+    /// Waits until `question` has no error, and gives its answer; past `patience`, its last error.
+    pub fn wait_for<T>(&self, patience: Duration, mut question: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        let deadline = Instant::now() + patience;
+        loop {
+            match question() {
+                Ok(answer) => return Ok(answer),
+                Err(error) if Instant::now() > deadline => return Err(error),
+                Err(_) => thread::sleep(POLL),
+            }
+        }
+    }
+
+    /// The `node.id` of the active controller.
+    pub fn active_controller(&self) -> io::Result<i32> {
+        let partition = PartitionData::default().with_partition_index(0);
+        let topic = TopicData::default()
+            .with_topic_name(TopicName(StrBytes::from_static_str(METADATA_TOPIC)))
+            .with_partitions(vec![partition]);
+        let request = DescribeQuorumRequest::default().with_topics(vec![topic]);
+        let response = self.ask(|wire| wire.call(&request, DESCRIBE_QUORUM))?;
+        let partition = response.topics.first().and_then(|topic| topic.partitions.first());
+        let leader = partition.filter(|partition| partition.error_code == 0).map(|partition| partition.leader_id.0);
+        leader.filter(|leader| *leader >= 0).ok_or_else(|| io::Error::other("there is no active controller"))
+    }
+}
+
+fn partitions_of(metadata: &MetadataResponse, topic: &str) -> Vec<InSync> {
+    let named = |name: &TopicName| name.as_str() == topic;
+    let topics = metadata.topics.iter().filter(|topic| topic.name.as_ref().is_some_and(named));
+    let partitions = topics.flat_map(|topic| &topic.partitions).map(|partition| InSync {
+        partition: partition.partition_index,
+        leader: partition.leader_id.0,
+        replicas: partition.replica_nodes.iter().map(|node| node.0).collect(),
+        in_sync: partition.isr_nodes.iter().map(|node| node.0).collect(),
+    });
+    partitions.collect()
+}
