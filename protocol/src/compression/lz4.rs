@@ -2,43 +2,45 @@
 //!
 //! Reads any frame, with or without block and content checksums and content size, and several in a row.
 
-use super::{Codec, CompressionError, first_capacity};
+use super::{Codec, CompressionError};
 use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
 use std::io::{self, BufRead, Read, Write};
 
-pub(super) fn compress(data: &[u8], out: &mut Vec<u8>) -> Result<(), CompressionError> {
+const CODEC: Codec = Codec::Lz4;
+
+pub(super) fn writer<W: Write>(out: W) -> FrameEncoder<W> {
     let frame = FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Independent);
-    let mut encoder = FrameEncoder::with_frame_info(frame, out);
-    encoder
-        .write_all(data)
-        .and_then(|()| encoder.finish().map(drop).map_err(io::Error::from))
-        .map_err(|error| CompressionError::corrupt(Codec::Lz4, error))
+    FrameEncoder::with_frame_info(frame, out)
 }
 
-pub(super) fn decompress(data: &[u8], max_bytes: usize) -> Result<Vec<u8>, CompressionError> {
-    let codec = Codec::Lz4;
-    let mut out = Vec::with_capacity(first_capacity(data.len(), max_bytes));
-    let mut decoder = FrameDecoder::new(Input { rest: data, overrun: false });
-    loop {
-        let block = match decoder.fill_buf() {
-            Ok(block) => block,
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(CompressionError::Truncated { codec });
+/// Reads frames in a row. Holds two blocks of the size that a frame asks for, 4 MiB at most (and three if they are linked).
+pub(super) struct Reader<'a>(FrameDecoder<Input<'a>>);
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(data: &'a [u8]) -> Self {
+        Self(FrameDecoder::new(Input { rest: data, overrun: false }))
+    }
+
+    pub(super) fn read(&mut self, out: &mut [u8]) -> Result<usize, CompressionError> {
+        loop {
+            let block = match self.0.fill_buf() {
+                Ok(block) => block,
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Err(CompressionError::Truncated { codec: CODEC });
+                }
+                Err(error) => return Err(CompressionError::corrupt(CODEC, error)),
+            };
+            let len = block.len().min(out.len());
+            out[..len].copy_from_slice(&block[..len]);
+            self.0.consume(len);
+            let input = self.0.get_ref();
+            match (len, input.overrun, input.rest.is_empty()) {
+                // The decoder takes the end of input for the end of a frame.
+                (_, true, _) => return Err(CompressionError::Truncated { codec: CODEC }),
+                // Between two frames.
+                (0, false, false) => {}
+                _ => return Ok(len),
             }
-            Err(error) => return Err(CompressionError::corrupt(codec, error)),
-        };
-        let len = block.len();
-        if len > max_bytes - out.len() {
-            return Err(CompressionError::TooLarge { codec, max_bytes });
-        }
-        out.extend_from_slice(block);
-        decoder.consume(len);
-        let input = decoder.get_ref();
-        match (len, input.overrun, input.rest.is_empty()) {
-            // The decoder takes the end of input for the end of a frame.
-            (_, true, _) => return Err(CompressionError::Truncated { codec }),
-            (0, false, true) => return Ok(out),
-            _ => {}
         }
     }
 }
@@ -62,6 +64,7 @@ impl Read for Input<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{compress, decompress};
     use super::*;
 
     /// `printf hello | lz4 -c --no-frame-crc -B4 -BI`; the frame header is the one that Kafka's Java producer writes.
@@ -70,9 +73,7 @@ mod tests {
 
     #[test]
     fn writes_the_frame_that_kafka_writes() {
-        let mut out = Vec::new();
-        compress(b"hello", &mut out).unwrap();
-        assert_eq!(out, HELLO);
+        assert_eq!(compress(CODEC, b"hello").unwrap(), HELLO);
     }
 
     #[test]
@@ -87,7 +88,7 @@ mod tests {
                     .content_size(content.then_some(data.len() as u64));
                 let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
                 encoder.write_all(&data).unwrap();
-                assert_eq!(decompress(&encoder.finish().unwrap(), data.len()).unwrap(), data);
+                assert_eq!(decompress(CODEC, &encoder.finish().unwrap(), data.len()).unwrap(), data);
             }
         }
     }
@@ -95,7 +96,7 @@ mod tests {
     #[test]
     fn a_frame_without_its_end_mark_is_truncated() {
         let without_end = &HELLO[..HELLO.len() - 4];
-        assert_eq!(decompress(without_end, 100), Err(CompressionError::Truncated { codec: Codec::Lz4 }));
-        assert_eq!(decompress(&[], 100), Err(CompressionError::Truncated { codec: Codec::Lz4 }));
+        assert_eq!(decompress(CODEC, without_end, 100), Err(CompressionError::Truncated { codec: CODEC }));
+        assert_eq!(decompress(CODEC, &[], 100), Err(CompressionError::Truncated { codec: CODEC }));
     }
 }

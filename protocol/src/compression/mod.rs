@@ -5,14 +5,21 @@
 //! bare snappy, several gzip members, LZ4 frames or zstd frames in a row, with and without checksums and content sizes.
 //!
 //! Never trusts a size that the input claims: memory grows with the bytes that really come out, and stops at the
-//! caller's limit. Leaves record structure to [`crate::records`].
+//! caller's limit. [`Decompressor`] and [`Compressor`] go piece by piece, for those who need not hold everything at once.
+//! Leaves record structure to [`crate::records`].
 
+mod compressor;
+mod decompressor;
 mod gzip;
 mod lz4;
 mod snappy;
 mod zstd;
 
+pub use compressor::Compressor;
+pub use decompressor::Decompressor;
+
 use std::fmt;
+use std::io::{self, Write};
 use std::str::FromStr;
 
 /// What compresses the records of a batch: the low three bits of its attributes.
@@ -96,6 +103,14 @@ pub enum CompressionError {
         /// The caller's limit.
         max_bytes: usize,
     },
+    /// Compressed, it takes more room than the caller allows.
+    #[error("data takes more than {max_bytes} bytes in {codec}")]
+    OutputTooLarge {
+        /// The codec written.
+        codec: Codec,
+        /// The caller's limit.
+        max_bytes: usize,
+    },
     /// The data ends within a frame or block.
     #[error("{codec} data ends early")]
     Truncated {
@@ -143,46 +158,39 @@ pub fn compress_at_level(
             out.extend_from_slice(data);
             Ok(())
         }
-        Codec::Gzip => gzip::compress(data, level, out),
+        Codec::Gzip => {
+            let mut writer = gzip::writer(level, out);
+            let written = writer.write_all(data).and_then(|()| writer.finish().map(drop));
+            written.map_err(|error| CompressionError::corrupt(codec, error))
+        }
         Codec::Snappy => snappy::compress(data, out),
-        Codec::Lz4 => lz4::compress(data, out),
+        Codec::Lz4 => {
+            let mut writer = lz4::writer(out);
+            let written = writer.write_all(data).and_then(|()| writer.finish().map(drop).map_err(io::Error::from));
+            written.map_err(|error| CompressionError::corrupt(codec, error))
+        }
         Codec::Zstd => zstd::compress(data, level, out),
     }
 }
 
 /// Decompresses all of `data`; an error if more than `max_bytes` come out.
 pub fn decompress(codec: Codec, data: &[u8], max_bytes: usize) -> Result<Vec<u8>, CompressionError> {
-    match codec {
-        Codec::None if data.len() > max_bytes => Err(CompressionError::TooLarge { codec, max_bytes }),
-        Codec::None => Ok(data.to_vec()),
-        Codec::Gzip => gzip::decompress(data, max_bytes),
-        Codec::Snappy => snappy::decompress(data, max_bytes),
-        Codec::Lz4 => lz4::decompress(data, max_bytes),
-        Codec::Zstd => zstd::decompress(data, max_bytes),
+    let mut reader = Decompressor::new(codec, data, max_bytes);
+    // About what real data needs, and bounded by what arrived.
+    let mut out = vec![0; data.len().saturating_mul(4).min(max_bytes).max(1)];
+    let mut len = 0;
+    loop {
+        if len == out.len() {
+            // One byte over the limit tells "too much" from "exactly enough".
+            out.resize(len.saturating_mul(2).min(max_bytes.saturating_add(1)).max(len + 1), 0);
+        }
+        match reader.read(&mut out[len..])? {
+            0 => break,
+            read => len += read,
+        }
     }
-}
-
-/// The first allocation for decompressed bytes: about what real data needs, and bounded by what arrived.
-fn first_capacity(compressed_bytes: usize, max_bytes: usize) -> usize {
-    compressed_bytes.saturating_mul(4).min(max_bytes)
-}
-
-/// Reads `reader` to its end into a new buffer, one byte over `max_bytes` being too much.
-fn read_capped(
-    codec: Codec,
-    mut reader: impl std::io::Read,
-    compressed_bytes: usize,
-    max_bytes: usize,
-) -> Result<Vec<u8>, CompressionError> {
-    use std::io::{ErrorKind, Read};
-    let mut out = Vec::with_capacity(first_capacity(compressed_bytes, max_bytes));
-    let limit = max_bytes as u64;
-    match reader.by_ref().take(limit.saturating_add(1)).read_to_end(&mut out) {
-        Ok(_) if out.len() > max_bytes => Err(CompressionError::TooLarge { codec, max_bytes }),
-        Ok(_) => Ok(out),
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(CompressionError::Truncated { codec }),
-        Err(error) => Err(CompressionError::corrupt(codec, error)),
-    }
+    out.truncate(len);
+    Ok(out)
 }
 
 #[cfg(test)]

@@ -357,18 +357,25 @@ impl<'a> Iterator for Batches<'a> {
 
 impl std::iter::FusedIterator for Batches<'_> {}
 
-/// The records of a whole batch, uncompressed: borrowed where no codec is set, at most `max_bytes` otherwise.
+/// What follows the header of a whole batch: its records, compressed or not.
 ///
 /// A batch without records (compaction leaves such to remember a producer) has no bytes here, whatever its codec.
+pub(super) fn body<'a>(header: &BatchHeader, batch: &'a [u8]) -> &'a [u8] {
+    match header.records_count {
+        0 => &[],
+        _ => batch.get(BatchHeader::LEN..header.size_bytes()).unwrap_or_default(),
+    }
+}
+
+/// The records of a whole batch, uncompressed: borrowed where no codec is set, at most `max_bytes` otherwise.
 pub fn decompressed_records<'a>(
     header: &BatchHeader,
     batch: &'a [u8],
     max_bytes: usize,
 ) -> Result<Cow<'a, [u8]>, CompressionError> {
-    let body = batch.get(BatchHeader::LEN..header.size_bytes()).unwrap_or_default();
-    match header.compression() {
-        _ if header.records_count == 0 => Ok(Cow::Borrowed(&[])),
-        Codec::None => Ok(Cow::Borrowed(body)),
-        codec => crate::compression::decompress(codec, body, max_bytes).map(Cow::Owned),
+    match (header.compression(), body(header, batch)) {
+        (Codec::None, body) => Ok(Cow::Borrowed(body)),
+        (_, []) if header.records_count == 0 => Ok(Cow::Borrowed(&[])),
+        (codec, body) => crate::compression::decompress(codec, body, max_bytes).map(Cow::Owned),
     }
 }

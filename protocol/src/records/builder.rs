@@ -40,7 +40,6 @@ pub enum BuildError {
 #[derive(Clone, Debug)]
 pub struct BatchBuilder {
     codec: Codec,
-    level: Option<i32>,
     flags: i16,
     base_offset: i64,
     partition_leader_epoch: i32,
@@ -69,7 +68,6 @@ impl BatchBuilder {
         buffer.put_bytes(0, BatchHeader::LEN);
         Self {
             codec,
-            level: None,
             flags: 0,
             base_offset: 0,
             partition_leader_epoch: NO_PARTITION_LEADER_EPOCH,
@@ -84,12 +82,6 @@ impl BatchBuilder {
             records_count: 0,
             buffer,
         }
-    }
-
-    /// The codec's level; none is its default.
-    pub fn compression_level(mut self, level: Option<i32>) -> Self {
-        self.level = level;
-        self
     }
 
     /// The offset that the deltas count from.
@@ -274,7 +266,7 @@ impl BatchBuilder {
         let mut batch = std::mem::take(&mut self.buffer);
         if codec != Codec::None {
             let mut packed = Vec::new();
-            compression::compress_at_level(codec, self.level, &batch[BatchHeader::LEN..], &mut packed)?;
+            compression::compress_into(codec, &batch[BatchHeader::LEN..], &mut packed)?;
             batch.truncate(BatchHeader::LEN);
             batch.extend_from_slice(&packed);
         }

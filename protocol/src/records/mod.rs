@@ -2,7 +2,8 @@
 //!
 //! A broker's produce path needs [`batch::BatchHeader::parse`], [`batch::verify_crc`] and [`patch`] only: none of them
 //! allocates or looks at a record. Whoever needs records takes [`RecordIter`] (they share the batch's memory) or
-//! [`RecordSkim`] (nothing is copied or kept). [`BatchBuilder`] writes batches.
+//! [`RecordSkim`] (nothing is copied or kept, and what is compressed passes through a small window). [`BatchBuilder`] writes
+//! batches, [`transcode`] changes their codec.
 //!
 //! Never reads formats v0 and v1: a batch of one of them is refused by name, as a Kafka 4 broker does (KIP-724).
 //! Nothing in here trusts a size, count or offset that the bytes do not bear out.
@@ -11,9 +12,11 @@ pub mod batch;
 mod builder;
 mod control;
 mod iter;
+mod packed;
 pub mod patch;
 mod record;
 mod skim;
+mod transcode;
 mod varint;
 
 pub use batch::{BatchError, BatchHeader, TimestampType, batches};
@@ -22,6 +25,7 @@ pub use control::{ControlRecordError, ControlRecordType, EndTransactionMarker};
 pub use iter::RecordIter;
 pub use record::{Header, Record, RecordError, RecordView};
 pub use skim::{RecordSkim, SkimmedRecord};
+pub use transcode::{TranscodeError, TranscodeLimits, transcode};
 
 /// "No timestamp" in a batch or a record.
 pub const NO_TIMESTAMP: i64 = -1;

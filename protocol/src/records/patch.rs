@@ -49,6 +49,6 @@ pub fn rewrite_crc(batch: &mut [u8]) {
 }
 
 #[inline(always)]
-fn put<const N: usize>(batch: &mut [u8], at: usize, bytes: [u8; N]) {
+pub(super) fn put<const N: usize>(batch: &mut [u8], at: usize, bytes: [u8; N]) {
     batch[at..at + N].copy_from_slice(&bytes);
 }

@@ -22,6 +22,8 @@ use bytes::Bytes;
 
 /// The fewest bytes that a record takes, its length field included.
 pub(super) const MIN_RECORD_BYTES: usize = 7;
+/// The most bytes of a record's length field.
+pub(super) const MAX_LENGTH_BYTES: usize = varint::MAX_BYTES_32;
 
 /// A header of a record: its name, and its value unless that is null.
 pub type Header = (Bytes, Option<Bytes>);
@@ -196,30 +198,69 @@ impl Walk {
         if self.failed { 0 } else { (self.records_count - self.index) as usize }
     }
 
-    /// The next record, `rest` being the bytes not yet walked.
+    /// Whether nothing follows any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.failed
+    }
+
+    /// Allows another record: its index, if one is due and there are bytes.
     #[inline]
-    pub(super) fn next<'a>(&mut self, rest: &mut &'a [u8]) -> Option<Result<RecordView<'a>, RecordError>> {
-        let (base_offset, records_count) = (self.base_offset, self.records_count);
+    pub(super) fn begin(&mut self, at_end: bool) -> Option<Result<i32, RecordError>> {
         if self.failed {
             return None;
         }
-        if self.index == records_count {
+        if self.index == self.records_count {
             // Bytes after the last record: the count is wrong.
             self.failed = true;
-            return (!rest.is_empty()).then_some(Err(RecordError::CountMismatch { base_offset, records_count }));
+            return (!at_end).then(|| Err(self.count_mismatch()));
         }
-        if rest.is_empty() || (self.index == 0 && (records_count as usize) > rest.len() / MIN_RECORD_BYTES) {
+        if at_end {
             self.failed = true;
-            return Some(Err(RecordError::CountMismatch { base_offset, records_count }));
+            return Some(Err(self.count_mismatch()));
         }
-        let index = self.index;
         self.index += 1;
-        let view = match RecordView::take(rest) {
-            Ok(view) if view.offset_delta <= self.last_offset_delta => return Some(Ok(view)),
-            Ok(_) => Err("offset delta beyond the batch's last"),
-            Err(field) => Err(field),
-        };
+        Some(Ok(self.index - 1))
+    }
+
+    /// Judges the offset of a record that was taken.
+    #[inline]
+    pub(super) fn check(&mut self, index: i32, offset_delta: i32) -> Result<(), RecordError> {
+        if offset_delta <= self.last_offset_delta {
+            return Ok(());
+        }
+        Err(self.invalid(index, "offset delta beyond the batch's last"))
+    }
+
+    /// Ends the walk at a field that cannot be.
+    #[cold]
+    pub(super) fn invalid(&mut self, index: i32, field: &'static str) -> RecordError {
         self.failed = true;
-        view.map(Some).map_err(|field| RecordError::InvalidField { base_offset, index, field }).transpose()
+        RecordError::InvalidField { base_offset: self.base_offset, index, field }
+    }
+
+    /// Ends the walk with what ended it.
+    #[cold]
+    pub(super) fn fail(&mut self, error: impl Into<RecordError>) -> RecordError {
+        self.failed = true;
+        error.into()
+    }
+
+    #[cold]
+    fn count_mismatch(&self) -> RecordError {
+        RecordError::CountMismatch { base_offset: self.base_offset, records_count: self.records_count }
+    }
+
+    /// The next record, `rest` being the bytes not yet walked.
+    #[inline]
+    pub(super) fn next<'a>(&mut self, rest: &mut &'a [u8]) -> Option<Result<RecordView<'a>, RecordError>> {
+        let too_many = self.index == 0 && (self.records_count as usize) > rest.len() / MIN_RECORD_BYTES;
+        let index = match self.begin(rest.is_empty() || too_many)? {
+            Ok(index) => index,
+            Err(error) => return Some(Err(error)),
+        };
+        Some(match RecordView::take(rest) {
+            Ok(view) => self.check(index, view.offset_delta).map(|()| view),
+            Err(field) => Err(self.invalid(index, field)),
+        })
     }
 }

@@ -1,8 +1,9 @@
 //! The records of one batch, looked at but neither copied nor kept: what validation, indexes and compaction ask for.
 
 use super::batch::{self, BatchHeader};
+use super::packed::PackedRecords;
 use super::record::{RecordError, RecordView, Walk};
-use std::borrow::Cow;
+use crate::compression::Codec;
 
 /// What [`RecordSkim`] tells of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,38 +18,50 @@ pub struct SkimmedRecord {
     pub value_bytes: Option<u32>,
 }
 
-/// Walks the records of one batch without allocating for any of them; a compressed batch is decompressed once.
+impl SkimmedRecord {
+    pub(super) fn of(view: &RecordView<'_>, header: &BatchHeader) -> Self {
+        Self {
+            offset_delta: view.offset_delta,
+            timestamp: view.timestamp(header),
+            key_bytes: view.key.map(|key| key.len() as u32),
+            value_bytes: view.value.map(|value| value.len() as u32),
+        }
+    }
+}
+
+/// Walks the records of one batch without allocating for any of them. A compressed batch is decompressed as the walk goes
+/// on, through a small window: neither its size nor that of a record costs memory.
 ///
-/// As an iterator it yields [`SkimmedRecord`]s; [`RecordSkim::next_view`] yields the bytes too. Every record is checked as
-/// [`super::RecordIter`] checks it, and the walk ends after the first error.
-#[derive(Clone, Debug)]
+/// Every record is checked as [`super::RecordIter`] checks it, and the walk ends after the first error.
+#[derive(Debug)]
 pub struct RecordSkim<'a> {
     header: BatchHeader,
-    records: Cow<'a, [u8]>,
-    at: usize,
     walk: Walk,
+    records: Records<'a>,
+}
+
+#[derive(Debug)]
+enum Records<'a> {
+    Plain(&'a [u8]),
+    Packed(Box<PackedRecords<'a>>),
 }
 
 impl<'a> RecordSkim<'a> {
     /// Walks the batch that `batch` begins with, at most `max_bytes` of decompressed records.
     pub fn new(batch: &'a [u8], max_bytes: usize) -> Result<Self, RecordError> {
         let (header, batch, _) = batch::split_first(batch)?;
-        let records = batch::decompressed_records(&header, batch, max_bytes)?;
-        Ok(Self { header, records, at: 0, walk: Walk::new(&header) })
+        let body = batch::body(&header, batch);
+        let records = match header.compression() {
+            Codec::None => Records::Plain(body),
+            _ if header.records_count == 0 => Records::Plain(body),
+            codec => Records::Packed(Box::new(PackedRecords::new(codec, body, max_bytes))),
+        };
+        Ok(Self { header, walk: Walk::new(&header), records })
     }
 
     /// The header of the batch.
     pub fn header(&self) -> &BatchHeader {
         &self.header
-    }
-
-    /// The next record where it lies.
-    #[inline]
-    pub fn next_view(&mut self) -> Option<Result<RecordView<'_>, RecordError>> {
-        let mut rest = &self.records[self.at..];
-        let view = self.walk.next(&mut rest);
-        self.at = self.records.len() - rest.len();
-        view
     }
 }
 
@@ -57,13 +70,13 @@ impl Iterator for RecordSkim<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let header = self.header;
-        Some(self.next_view()?.map(|view| SkimmedRecord {
-            offset_delta: view.offset_delta,
-            timestamp: view.timestamp(&header),
-            key_bytes: view.key.map(|key| key.len() as u32),
-            value_bytes: view.value.map(|value| value.len() as u32),
-        }))
+        match &mut self.records {
+            Records::Plain(rest) => {
+                let view = self.walk.next(rest)?;
+                Some(view.map(|view| SkimmedRecord::of(&view, &self.header)))
+            }
+            Records::Packed(packed) => packed.next(&mut self.walk, &self.header),
+        }
     }
 }
 

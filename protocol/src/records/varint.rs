@@ -1,7 +1,7 @@
 //! Zig-zag variable-length integers, as records use them (Kafka: `ByteUtils`; Protocol Buffers' `sint32`, `sint64`).
 
-const MAX_BYTES_32: usize = 5;
-const MAX_BYTES_64: usize = 10;
+pub(super) const MAX_BYTES_32: usize = 5;
+pub(super) const MAX_BYTES_64: usize = 10;
 
 /// Takes an `i32` from the front of `input`; `None` if it is cut off or longer than five bytes.
 #[inline]

@@ -8,16 +8,20 @@
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use bytes::Bytes;
 use parking_lot::MutexGuard;
 use weir_protocol::ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 use weir_protocol::records::batch::{BatchHeader, batches};
-use weir_protocol::records::{EndTransactionMarker, NO_TIMESTAMP, RecordSkim, TimestampType, batch, patch};
+use weir_protocol::records::{EndTransactionMarker, NO_TIMESTAMP, RecordIter, TimestampType, batch, patch};
 
 use super::state::State;
-use super::validate::{MAX_DECOMPRESSED_BYTES, Summary, check_sizes, validate};
+use super::validate::{Summary, check_sizes, validate};
 use super::{AppendError, AppendInfo, AppendOrigin, Log, recompress};
 use crate::config::{CompressionType, LogConfig};
 use crate::producer_state::{BatchMetadata, EndTransaction, PendingProducers, ProducerBatch, Validation};
+
+/// The most that the one record of a control batch may take if it comes compressed, which nobody does.
+const MAX_CONTROL_RECORD_BYTES: usize = 64 << 10;
 
 /// What an append covers, once its offsets are known.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +47,7 @@ impl Log {
         let summary = validate(records, &config, origin, now_ms)?;
         match config.compression {
             CompressionType::Codec(codec) if summary.other_codec => {
-                let mut rewritten = recompress::recompress(records, codec, config.compression_level)?;
+                let mut rewritten = recompress::recompress(records, codec, &config)?;
                 check_sizes(&rewritten, &config, origin)?;
                 self.append_judged(&mut rewritten, summary, leader_epoch, origin, &config, now_ms)
             }
@@ -393,17 +397,20 @@ pub(super) fn producer_batch(header: &BatchHeader) -> ProducerBatch {
 pub(super) fn end_transaction(header: &BatchHeader, bytes: &[u8]) -> Result<Option<EndTransaction>, AppendError> {
     let undecodable =
         |error: &dyn std::fmt::Display| AppendError::InvalidRecord(format!("Control batch does not decode: {error}"));
-    let mut records = RecordSkim::new(bytes, MAX_DECOMPRESSED_BYTES).map_err(|error| undecodable(&error))?;
-    let Some(record) = records.next_view() else { return Ok(None) };
+    let mut records = RecordIter::new(Bytes::copy_from_slice(bytes), MAX_CONTROL_RECORD_BYTES)
+        .map_err(|error| undecodable(&error))?;
+    let Some(record) = records.next() else { return Ok(None) };
     let record = record.map_err(|error| undecodable(&error))?;
-    let Ok(marker) = EndTransactionMarker::decode(record.key, record.value) else { return Ok(None) };
+    let Ok(marker) = EndTransactionMarker::decode(record.key.as_deref(), record.value.as_deref()) else {
+        return Ok(None);
+    };
     Ok(Some(EndTransaction {
         producer_id: ProducerId(header.producer_id),
         producer_epoch: ProducerEpoch(header.producer_epoch),
         coordinator_epoch: marker.coordinator_epoch,
         aborted: !marker.committed,
         offset: Offset(header.base_offset),
-        timestamp: record.timestamp(header),
+        timestamp: record.timestamp,
         transaction_version: 0,
     }))
 }

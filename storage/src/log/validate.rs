@@ -11,8 +11,18 @@ use weir_protocol::records::{RecordError, RecordSkim, TimestampType, batch};
 use super::{AppendError, AppendOrigin};
 use crate::config::LogConfig;
 
-/// The most that the records of one batch may take when they must be decompressed to be judged.
+/// The most that the records of one batch may take when they must be decompressed to be judged. No bound on memory, for they
+/// pass through a window: it bounds the time that one batch can take.
 pub(super) const MAX_DECOMPRESSED_BYTES: usize = 512 << 20;
+/// What every topic allows; and how much for each byte that a message may have, which is more than real data shrinks by.
+const MIN_DECOMPRESSED_BYTES: usize = 64 << 20;
+const DECOMPRESSED_PER_MESSAGE_BYTE: usize = 64;
+
+/// The most that the records of a client's batch may take, decompressed.
+pub(super) fn decompressed_bytes_limit(config: &LogConfig) -> usize {
+    let limit = (config.max_message_bytes as usize).saturating_mul(DECOMPRESSED_PER_MESSAGE_BYTE);
+    limit.clamp(MIN_DECOMPRESSED_BYTES, MAX_DECOMPRESSED_BYTES)
+}
 
 /// What an append holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -143,7 +153,7 @@ fn check_records(header: &BatchHeader, bytes: &[u8], config: &LogConfig, now_ms:
     let oldest = now_ms.saturating_sub(config.timestamp_before_max_ms);
     let check_age = config.timestamp_type == TimestampType::CreateTime;
     let mut count = 0;
-    for record in RecordSkim::new(bytes, MAX_DECOMPRESSED_BYTES).map_err(record_error)? {
+    for record in RecordSkim::new(bytes, decompressed_bytes_limit(config)).map_err(record_error)? {
         let record = record.map_err(record_error)?;
         count += 1;
         if config.cleanup.compact && record.key_bytes.is_none() {
@@ -159,7 +169,7 @@ fn check_records(header: &BatchHeader, bytes: &[u8], config: &LogConfig, now_ms:
     Ok(())
 }
 
-pub(super) fn record_error(error: RecordError) -> AppendError {
+fn record_error(error: RecordError) -> AppendError {
     AppendError::InvalidRecord(format!("Record batch does not decode: {error}"))
 }
 
@@ -289,5 +299,28 @@ mod tests {
         let config = LogConfig { compression: CompressionType::Codec(Codec::Zstd), ..LogConfig::default() };
         assert!(check(&plain(), &config).unwrap().other_codec);
         assert!(!check(&one(BatchBuilder::new(Codec::Zstd)), &config).unwrap().other_codec);
+    }
+
+    #[test]
+    fn what_a_batch_may_decompress_to_follows_the_size_of_messages_within_bounds() {
+        let limit =
+            |max_message_bytes| decompressed_bytes_limit(&LogConfig { max_message_bytes, ..LogConfig::default() });
+        assert_eq!(limit(0), 64 << 20);
+        assert_eq!(limit(1 << 20), 64 << 20);
+        assert_eq!(limit(2 << 20), 128 << 20);
+        assert_eq!(limit(64 << 20), 512 << 20);
+    }
+
+    #[test]
+    fn a_compacted_topic_refuses_what_decompresses_to_too_much() {
+        let config = LogConfig { cleanup: CleanupPolicy::COMPACT, ..LogConfig::default() };
+        let value = vec![0; decompressed_bytes_limit(&config) / 4];
+        for (records, accepted) in [(3, true), (4, false)] {
+            let mut bomb = BatchBuilder::new(Codec::Zstd);
+            for _ in 0..records {
+                bomb.append(NOW, Some(b"k"), Some(&value), &[]).unwrap();
+            }
+            assert_eq!(check(&bomb.build().unwrap(), &config).is_ok(), accepted);
+        }
     }
 }
