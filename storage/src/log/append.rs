@@ -18,7 +18,9 @@ use super::state::State;
 use super::validate::{Summary, check_sizes, validate};
 use super::{AppendError, AppendInfo, AppendOrigin, Log, recompress};
 use crate::config::{CompressionType, LogConfig};
-use crate::producer_state::{BatchMetadata, EndTransaction, PendingProducers, ProducerBatch, Validation};
+use crate::producer_state::{
+    BatchMetadata, EndTransaction, PendingProducers, ProducerBatch, ProducerStateError, Validation,
+};
 
 /// The most that the one record of a control batch may take if it comes compressed, which nobody does.
 const MAX_CONTROL_RECORD_BYTES: usize = 64 << 10;
@@ -141,7 +143,14 @@ impl Log {
         now_ms: i64,
     ) -> Result<Written, AppendError> {
         let mut pending = PendingProducers::default();
-        if let Some(earlier) = judge_producers(&mut pending, state, records, origin)? {
+        let mut judged = judge_producers(&mut pending, state, records, origin);
+        if let Err(AppendError::Producer(ProducerStateError::OutOfOrderSequence { .. })) = judged
+            && self.recall_batches(state)
+        {
+            pending = PendingProducers::default();
+            judged = judge_producers(&mut pending, state, records, origin);
+        }
+        if let Some(earlier) = judged? {
             return Ok(Written::Duplicate(earlier));
         }
         self.roll_if_due(state, records.len() as u32, extent, config, now_ms)?;

@@ -14,7 +14,7 @@
 //!
 //! `append` writes, `validate` and `recompress` judge and change a client's batches, `read` and `time` look up, `flush`
 //! makes durable, `roll`, `retention` and `truncate` change the set of segments, `load` opens, `replay` rebuilds what
-//! the batches tell of producers and epochs.
+//! the batches tell of producers and epochs, `recall` finds what a snapshot does not tell of them.
 
 mod append;
 mod append_info;
@@ -23,6 +23,7 @@ mod file_slice;
 mod flush;
 mod load;
 mod read;
+mod recall;
 mod recompress;
 mod replay;
 mod retention;

@@ -1,3 +1,4 @@
+mod recall;
 mod recovery;
 
 use std::fs;

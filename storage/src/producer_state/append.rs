@@ -194,13 +194,7 @@ impl PendingProducers {
             }
             _ => {}
         }
-        let metadata = BatchMetadata {
-            last_sequence: batch.last_sequence,
-            last_offset: batch.last_offset,
-            offset_delta: (batch.last_offset.0 - batch.first_offset.0) as i32,
-            timestamp: batch.max_timestamp,
-        };
-        entry.add_batch(batch.producer_epoch, metadata);
+        entry.add_batch(batch.producer_epoch, BatchMetadata::of(batch));
         Ok(())
     }
 

@@ -6,6 +6,8 @@
 
 use weir_protocol::ids::{Offset, ProducerEpoch, ProducerId};
 
+use super::append::ProducerBatch;
+
 /// How many batches are kept to recognise a repeated one: the most that a client may have in flight (KIP-98).
 pub const BATCHES_TO_RETAIN: usize = 5;
 
@@ -24,6 +26,16 @@ pub struct BatchMetadata {
 
 impl BatchMetadata {
     const EMPTY: Self = Self { last_sequence: -1, last_offset: Offset::NONE, offset_delta: 0, timestamp: -1 };
+
+    /// What is kept of a batch.
+    pub(super) fn of(batch: &ProducerBatch) -> Self {
+        Self {
+            last_sequence: batch.last_sequence,
+            last_offset: batch.last_offset,
+            offset_delta: (batch.last_offset.0 - batch.first_offset.0) as i32,
+            timestamp: batch.max_timestamp,
+        }
+    }
 
     /// The sequence of its first record.
     pub fn first_sequence(&self) -> i32 {
@@ -168,6 +180,21 @@ impl ProducerStateEntry {
         if self.producer_epoch != epoch {
             self.producer_epoch = epoch;
             self.batch_count = 0;
+        }
+    }
+
+    /// Puts earlier batches, oldest first, before those that are known: as many as there is room for, and only while each
+    /// one's sequence is followed by the next.
+    pub(super) fn prepend(&mut self, earlier: &[BatchMetadata]) {
+        for batch in earlier.iter().rev() {
+            let count = usize::from(self.batch_count);
+            let Some(oldest) = self.batches().first() else { return };
+            if count == BATCHES_TO_RETAIN || increment_sequence(batch.last_sequence, 1) != oldest.first_sequence() {
+                return;
+            }
+            self.batches.copy_within(..count, 1);
+            self.batches[0] = *batch;
+            self.batch_count += 1;
         }
     }
 

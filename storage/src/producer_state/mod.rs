@@ -8,6 +8,7 @@
 
 mod append;
 mod entry;
+mod recall;
 mod snapshot;
 
 use std::collections::{BTreeMap, HashMap};
@@ -20,6 +21,7 @@ pub use append::{
     CompletedTransaction, EndTransaction, PendingProducers, ProducerBatch, ProducerStateError, Validation,
 };
 pub use entry::{BATCHES_TO_RETAIN, BatchMetadata, ProducerStateEntry, decrement_sequence, increment_sequence};
+pub(crate) use recall::Recall;
 pub use snapshot::{SnapshotError, decode_snapshot, encode_snapshot, snapshot_file_name, snapshot_offset};
 
 /// How long a producer id is remembered after its last write: Kafka's `producer.id.expiration.ms`.
@@ -37,6 +39,8 @@ pub struct ProducerState {
     snapshots: Vec<Offset>,
     end_offset: Offset,
     last_snapshot_offset: Offset,
+    /// The snapshot that the producers were loaded from, until what it does not tell of was looked for in the log.
+    told_by_snapshot: Option<Offset>,
 }
 
 #[derive(Debug, Default)]
@@ -61,7 +65,7 @@ impl ProducerState {
         snapshots.sort_unstable();
         snapshots.dedup();
         snapshots.shrink_to_fit();
-        Self { table: None, snapshots, end_offset: start, last_snapshot_offset: start }
+        Self { table: None, snapshots, end_offset: start, last_snapshot_offset: start, told_by_snapshot: None }
     }
 
     /// Everything below this offset is reflected here.
@@ -200,10 +204,12 @@ impl ProducerState {
             return Ok(());
         }
         self.table = None;
+        self.told_by_snapshot = None;
         while let Some(offset) = self.latest_snapshot_offset() {
             match snapshot::read(dir, offset) {
                 Ok(entries) => {
                     self.load(entries.into_iter().filter(|entry| !entry.is_expired(now_ms, expiration_ms)));
+                    self.told_by_snapshot = self.table.as_ref().map(|_| offset);
                     self.last_snapshot_offset = offset;
                     self.end_offset = offset;
                     return Ok(());
@@ -235,6 +241,7 @@ impl ProducerState {
     /// Forgets everything, deletes every snapshot and begins again at `offset`.
     pub fn truncate_fully_and_start_at(&mut self, dir: &Path, offset: Offset) -> io::Result<()> {
         self.table = None;
+        self.told_by_snapshot = None;
         self.retain_snapshots(dir, |_| false)?;
         self.end_offset = offset;
         self.last_snapshot_offset = offset;
