@@ -39,8 +39,6 @@ pub struct ProducerState {
     snapshots: Vec<Offset>,
     end_offset: Offset,
     last_snapshot_offset: Offset,
-    /// The snapshot that the producers were loaded from, until what it does not tell of was looked for in the log.
-    told_by_snapshot: Option<Offset>,
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +48,8 @@ struct Table {
     ongoing: BTreeMap<Offset, Transaction>,
     /// Decided, but the marker is not yet below the high watermark; by first offset.
     unreplicated: BTreeMap<Offset, Transaction>,
+    /// The snapshot that the producers were loaded from, until what it does not tell of was looked for in the log.
+    told_by_snapshot: Option<Offset>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +65,7 @@ impl ProducerState {
         snapshots.sort_unstable();
         snapshots.dedup();
         snapshots.shrink_to_fit();
-        Self { table: None, snapshots, end_offset: start, last_snapshot_offset: start, told_by_snapshot: None }
+        Self { table: None, snapshots, end_offset: start, last_snapshot_offset: start }
     }
 
     /// Everything below this offset is reflected here.
@@ -204,12 +204,13 @@ impl ProducerState {
             return Ok(());
         }
         self.table = None;
-        self.told_by_snapshot = None;
         while let Some(offset) = self.latest_snapshot_offset() {
             match snapshot::read(dir, offset) {
                 Ok(entries) => {
                     self.load(entries.into_iter().filter(|entry| !entry.is_expired(now_ms, expiration_ms)));
-                    self.told_by_snapshot = self.table.as_ref().map(|_| offset);
+                    if let Some(table) = &mut self.table {
+                        table.told_by_snapshot = Some(offset);
+                    }
                     self.last_snapshot_offset = offset;
                     self.end_offset = offset;
                     return Ok(());
@@ -241,7 +242,6 @@ impl ProducerState {
     /// Forgets everything, deletes every snapshot and begins again at `offset`.
     pub fn truncate_fully_and_start_at(&mut self, dir: &Path, offset: Offset) -> io::Result<()> {
         self.table = None;
-        self.told_by_snapshot = None;
         self.retain_snapshots(dir, |_| false)?;
         self.end_offset = offset;
         self.last_snapshot_offset = offset;

@@ -47,7 +47,7 @@ impl Recall {
 impl ProducerState {
     /// Begins to look for what the snapshot did not tell; `None` if the producers come from none, or this was done.
     pub(crate) fn begin_recall(&mut self) -> Option<Recall> {
-        let before = self.told_by_snapshot.take()?;
+        let before = self.table.as_mut()?.told_by_snapshot.take()?;
         Some(Recall { before, found: HashMap::new() })
     }
 
