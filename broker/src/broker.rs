@@ -23,6 +23,7 @@ use crate::config::{Settings, TopicConfig};
 use crate::controller_client::ControllerClient;
 use crate::fetch_session::FetchSessionCache;
 use crate::group::{GroupCoordinator, OFFSETS_TOPIC};
+use crate::lifecycle::Lifecycle;
 use crate::metrics::RequestMetrics;
 use crate::partition::{Partition, PartitionError, PartitionKey, PartitionTable};
 use crate::producer_ids::ProducerIds;
@@ -48,6 +49,7 @@ pub struct Broker {
     pub(crate) controller: Arc<Controller>,
     /// Where changes of the metadata are asked for.
     pub(crate) controller_client: Arc<ControllerClient>,
+    pub(crate) lifecycle: Lifecycle,
     pub(crate) reconfigurer: Arc<Reconfigurer>,
     pub(crate) logs: Arc<LogManager>,
     pub(crate) partitions: Arc<PartitionTable>,
@@ -91,8 +93,8 @@ impl Broker {
         if let Some(failure) = self.controller.failure() {
             return Some(format!("the controller has stopped: {failure}"));
         }
-        if !self.image().is_active(self.id) {
-            return Some("the broker is not registered yet".to_owned());
+        if let Some(reason) = self.lifecycle.unreadiness(&self.controller, &self.image()) {
+            return Some(reason);
         }
         (!self.loaded.load(Ordering::Acquire)).then(|| "logs are being recovered".to_owned())
     }

@@ -8,6 +8,7 @@ pub mod fetch_session;
 pub mod group;
 mod group_log;
 pub mod http;
+mod lifecycle;
 pub mod logging;
 pub mod metrics;
 pub mod net;

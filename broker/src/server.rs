@@ -1,12 +1,11 @@
 //! Assembles a broker from its parts, and takes it down again.
 //!
 //! The order of a start: listeners are bound (a port in use is found before anything is touched), directories are locked,
-//! the controller leads, the broker registers, connections are served; logs are recovered meanwhile, each partition
+//! the controller leads or follows, the broker registers, connections are served; logs are recovered meanwhile, each partition
 //! serving as soon as its own is. A stop goes the other way, and ends with every log flushed and marked clean.
 
 mod error;
 pub(crate) mod reconfigure;
-mod register;
 mod tls;
 
 use std::net::SocketAddr;
@@ -19,7 +18,7 @@ use tokio::sync::Notify;
 use weir_controller::decide::Defaults;
 use weir_controller::image::ResourceConfigs;
 use weir_controller::quorum::{Controller, ControllerConfig};
-use weir_protocol::ids::{BrokerEpoch, TopicId, TopicPartition};
+use weir_protocol::ids::{TopicId, TopicPartition};
 use weir_storage::manager::{Assignment, LogManager, LogManagerConfig};
 
 use crate::api::Apis;
@@ -33,6 +32,7 @@ use crate::fetch_session::FetchSessionCache;
 use crate::group::{GroupConfig, GroupCoordinator, OFFSETS_TOPIC, SystemClock};
 use crate::group_log::GroupLog;
 use crate::http;
+use crate::lifecycle::{self, Lifecycle};
 use crate::metrics::{Exposition, RequestMetrics};
 use crate::net::{self, BoundNetwork, ListenerSecurity, Network, NetworkConfig, SecurityProtocol, TlsServerConfig};
 use crate::partition::PartitionTable;
@@ -49,7 +49,6 @@ pub struct Server {
     network: Network<Apis>,
     addresses: Vec<(Arc<str>, SocketAddr)>,
     http_address: Option<SocketAddr>,
-    broker_epoch: BrokerEpoch,
     side: SideThread,
     files: JoinHandle<()>,
 }
@@ -75,7 +74,13 @@ impl Server {
         let partitions = Arc::new(PartitionTable::new(config.node_id, logs.clone()));
         let arrivals = Arc::new(Purgatory::new());
         let groups = group_coordinator(&config, &controller, &partitions, &arrivals, &side.handle);
-        let broker_epoch = register::register(&config, &controller_client, controller.cluster_id(), &logs, &addresses)?;
+        let lifecycle = Lifecycle::start(lifecycle::Parts {
+            config: &config,
+            controller: controller.clone(),
+            client: controller_client.clone(),
+            logs: logs.clone(),
+            addresses: &addresses,
+        })?;
         let (files, tasks) = mpsc::channel();
         let reconfigurer = Arc::new(Reconfigurer {
             id: config.node_id,
@@ -99,6 +104,7 @@ impl Server {
             features: FEATURES,
             controller,
             controller_client,
+            lifecycle,
             reconfigurer,
             logs: logs.clone(),
             partitions,
@@ -126,7 +132,8 @@ impl Server {
         });
         let files = spawn_files_thread(broker.clone(), tasks)?;
         let network = network.start(Arc::new(Apis::new(broker.clone()))).map_err(StartError::Thread)?;
-        Ok(Self { broker, network, addresses, http_address, broker_epoch, side, files })
+        broker.lifecycle.set_ready();
+        Ok(Self { broker, network, addresses, http_address, side, files })
     }
 
     /// Each listener's name and the address it is bound to.
@@ -144,13 +151,14 @@ impl Server {
         self.broker.controller.cluster_id().clone()
     }
 
-    /// Stops: answers what waits, ends the controller, flushes every log and marks the directories clean.
+    /// Stops: hands leaderships over, answers what waits, ends the controller, flushes every log and marks the directories clean.
     pub fn shutdown(self) {
+        self.broker.lifecycle.stop();
         self.broker.groups.shutdown();
         self.network.shutdown();
         self.side.stop.notify_one();
         self.broker.controller.shutdown();
-        self.broker.logs.close(true, self.broker_epoch);
+        self.broker.logs.close(true, self.broker.lifecycle.epoch());
         // The publisher went with the controller, so the files thread has nobody to wait for once it is idle.
         drop(self.broker);
         drop(self.files);

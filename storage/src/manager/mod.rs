@@ -304,6 +304,12 @@ impl LogManager {
         self.shared.directories.iter().map(|directory| self.dir_status(directory)).collect()
     }
 
+    /// The ids of the directories that work, in the order of the configuration.
+    pub fn online_directories(&self) -> Vec<Uuid> {
+        let online = self.shared.directories.iter().filter(|directory| !directory.context.is_offline());
+        online.map(|directory| directory.id).collect()
+    }
+
     fn dir_status(&self, directory: &Directory) -> LogDirStatus {
         let space = DiskSpace::of(&directory.path).ok();
         let bytes =

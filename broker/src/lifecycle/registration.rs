@@ -1,57 +1,47 @@
-//! Makes this broker known to the controller: where it listens, what it can, and how it was left.
+//! What this broker tells the controller of itself: where it listens, what it can, and how it was left.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use uuid::Uuid;
-use weir_controller::decide::{ControllerResponse, LogState, RegisterBrokerRequest};
+use weir_controller::decide::{LogState, RegisterBrokerRequest};
 use weir_controller::record::{BrokerEndpoint, BrokerFeature};
-use weir_protocol::ids::BrokerEpoch;
 use weir_storage::identity::LastStop;
 use weir_storage::manager::LogManager;
 
-use super::StartError;
 use crate::broker::FEATURES;
 use crate::config::{BrokerConfig, ListenerConfig};
-use crate::controller_client::ControllerClient;
 use crate::net::SecurityProtocol;
 
-/// Registers, unfenced: the metadata of a combined node is complete before it asks.
-pub(super) fn register(
+/// The registration of a process that starts, fenced.
+pub(super) fn registration(
     config: &BrokerConfig,
-    controller: &ControllerClient,
     cluster_id: &Arc<str>,
+    incarnation_id: Uuid,
     logs: &LogManager,
     addresses: &[(Arc<str>, SocketAddr)],
-) -> Result<BrokerEpoch, StartError> {
+) -> RegisterBrokerRequest {
     let endpoints = config.listeners.iter().zip(addresses);
     let features = FEATURES.iter().map(|feature| BrokerFeature {
         name: feature.name.into(),
         min_supported_level: feature.min,
         max_supported_level: feature.max,
     });
-    let online = logs.dirs().into_iter().filter(|dir| dir.offline.is_none());
-    let request = RegisterBrokerRequest {
+    RegisterBrokerRequest {
         broker: config.node_id,
         cluster_id: cluster_id.clone(),
-        incarnation_id: Uuid::new_v4(),
+        incarnation_id,
         endpoints: endpoints.map(|(listener, (_, bound))| endpoint(listener, *bound)).collect(),
         features: features.collect(),
         rack: config.rack.as_deref().map(Arc::from),
-        log_dirs: online.map(|dir| dir.id).collect(),
-        fenced: false,
+        log_dirs: logs.online_directories(),
+        fenced: true,
         log_state: match logs.last_stop() {
             LastStop::Unclean => LogState::TailsMayBeLost,
             LastStop::New | LastStop::Clean(_) | LastStop::SameBoot => LogState::Intact,
         },
+        // The controller knows.
         earlier_session_open: false,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(StartError::Thread)?;
-    match runtime.block_on(controller.submit(request)) {
-        Ok(ControllerResponse::RegisterBroker(Ok(epoch))) => Ok(epoch),
-        Ok(ControllerResponse::RegisterBroker(Err(error))) => Err(StartError::Registration(error.to_string())),
-        Ok(other) => Err(StartError::Registration(format!("it answered {other:?}"))),
-        Err(error) => Err(StartError::Registration(error.to_string())),
     }
 }
 

@@ -1,0 +1,184 @@
+//! A broker's life in its cluster: registration, heartbeats, fencing, and a stop that moves leaderships first.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `life` | what to do next, as a pure core |
+//! | `runner` | the thread that does it |
+//! | `registration` | what the controller is told of this broker |
+//!
+//! A node that is alone has nobody to be heard by: it registers once, serving, and no thread is started. Kafka:
+//! `BrokerLifecycleManager` (KIP-631).
+
+mod life;
+mod registration;
+mod runner;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use uuid::Uuid;
+use weir_controller::decide::{ControllerResponse, RegisterBrokerRequest};
+use weir_controller::image::{MetadataDelta, MetadataImage};
+use weir_controller::quorum::{Controller, MetadataPublisher};
+use weir_protocol::ids::{BrokerEpoch, BrokerId};
+use weir_storage::manager::LogManager;
+
+use crate::config::BrokerConfig;
+use crate::controller_client::ControllerClient;
+use crate::server::StartError;
+
+use life::Life;
+use runner::Runner;
+
+/// How many committed changes of the metadata a broker that counts as caught up may have yet to apply.
+const MAX_READY_LAG_ENTRIES: u64 = 100;
+
+/// What a broker's life needs of the rest of the broker.
+pub(crate) struct Parts<'a> {
+    pub(crate) config: &'a BrokerConfig,
+    pub(crate) controller: Arc<Controller>,
+    pub(crate) client: Arc<ControllerClient>,
+    pub(crate) logs: Arc<LogManager>,
+    pub(crate) addresses: &'a [(Arc<str>, SocketAddr)],
+}
+
+/// A broker's life as the rest of the broker sees it.
+pub(crate) struct Lifecycle {
+    shared: Arc<Shared>,
+    /// None where the node is alone.
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    broker: BrokerId,
+    /// Of the last registration of this process.
+    epoch: AtomicI64,
+    session_timeout: Duration,
+    /// None where nobody listens for heartbeats.
+    answered: Mutex<Option<Instant>>,
+    is_ready: AtomicBool,
+    wants_to_stop: AtomicBool,
+    /// Something of the above changed, or the metadata tell something new of this broker.
+    changed: Notify,
+}
+
+impl Lifecycle {
+    /// Registers; returns once the controller knows this process, or will not have it.
+    pub(crate) fn start(parts: Parts<'_>) -> Result<Self, StartError> {
+        let Parts { config, controller, client, logs, addresses } = parts;
+        let millis = |key| Duration::from_millis(config.settings.number(key).try_into().unwrap_or(0));
+        let incarnation = Uuid::new_v4();
+        let shared = Arc::new(Shared {
+            broker: config.node_id,
+            epoch: AtomicI64::new(BrokerEpoch::NONE.get()),
+            session_timeout: millis("broker.session.timeout.ms"),
+            answered: Mutex::default(),
+            is_ready: AtomicBool::new(false),
+            wants_to_stop: AtomicBool::new(false),
+            changed: Notify::new(),
+        });
+        let request = registration::registration(config, controller.cluster_id(), incarnation, &logs, addresses);
+        if controller.peer_service().is_none() {
+            shared.set_epoch(register_alone(&client, request)?);
+            return Ok(Self { shared, thread: Mutex::default() });
+        }
+        // This process is heard by the controller in it without any connection.
+        controller.broker_session_opened(config.node_id, incarnation);
+        controller.subscribe(Box::new(Watcher(Arc::clone(&shared))));
+        let runner = Runner {
+            life: Life::new(Instant::now(), incarnation, millis("broker.heartbeat.interval.ms")),
+            registration: request,
+            registration_timeout: millis("initial.broker.registration.timeout.ms"),
+            controller,
+            client,
+            logs,
+            shared: Arc::clone(&shared),
+            serves: None,
+            unanswered_since: None,
+            offline: Vec::new(),
+        };
+        let (registered, is_registered) = sync_channel(1);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
+        let thread = std::thread::Builder::new().name("weir-life".into());
+        let thread = thread.spawn(move || runtime.block_on(runner.run(&registered))).map_err(StartError::Thread)?;
+        let stopped = || Err(StartError::Registration("the thread that registers this broker ended".into()));
+        is_registered.recv().unwrap_or_else(|_| stopped())?;
+        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// The epoch of this process's registration.
+    pub(crate) fn epoch(&self) -> BrokerEpoch {
+        BrokerEpoch(self.shared.epoch.load(Ordering::Acquire))
+    }
+
+    /// The broker takes requests from here on, and may be given partitions to lead.
+    pub(crate) fn set_ready(&self) {
+        self.shared.is_ready.store(true, Ordering::Release);
+        self.shared.changed.notify_one();
+    }
+
+    /// Why this broker does not serve, if it does not.
+    pub(crate) fn unreadiness(&self, controller: &Controller, image: &MetadataImage) -> Option<String> {
+        let Some(registration) = image.broker(self.shared.broker).filter(|known| known.epoch == self.epoch()) else {
+            return Some("the broker is not registered yet".to_owned());
+        };
+        if registration.fenced {
+            return Some("the broker is fenced".to_owned());
+        }
+        if registration.in_controlled_shutdown {
+            return Some("the broker is stopping".to_owned());
+        }
+        let silent = self.shared.answered.lock().map_or(Duration::ZERO, |answered| answered.elapsed());
+        if silent > self.shared.session_timeout && self.thread.lock().is_some() {
+            return Some(format!("no heartbeat was answered for {} ms", silent.as_millis()));
+        }
+        let lag = controller.describe_quorum().lag_entries;
+        (lag > MAX_READY_LAG_ENTRIES).then(|| format!("{lag} committed changes of the metadata are yet to be applied"))
+    }
+
+    /// Hands this broker's leaderships over and leaves the cluster, which takes a bounded time; at once where it is alone.
+    pub(crate) fn stop(&self) {
+        self.shared.wants_to_stop.store(true, Ordering::Release);
+        self.shared.changed.notify_one();
+        if let Some(thread) = self.thread.lock().take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread of this broker's heartbeats panicked");
+        }
+    }
+}
+
+impl Shared {
+    fn set_epoch(&self, epoch: BrokerEpoch) {
+        self.epoch.store(epoch.get(), Ordering::Release);
+    }
+}
+
+/// Hears what the metadata tell of this broker.
+struct Watcher(Arc<Shared>);
+
+impl MetadataPublisher for Watcher {
+    fn on_delta(&self, delta: &MetadataDelta, _image: &Arc<MetadataImage>) {
+        if delta.brokers.contains(&self.0.broker) {
+            self.0.changed.notify_one();
+        }
+    }
+}
+
+/// Registers serving: the metadata of a node that is alone are complete before it asks.
+fn register_alone(client: &ControllerClient, request: RegisterBrokerRequest) -> Result<BrokerEpoch, StartError> {
+    let request = RegisterBrokerRequest { fenced: false, ..request };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(StartError::Thread)?;
+    match runtime.block_on(client.submit(request)) {
+        Ok(ControllerResponse::RegisterBroker(Ok(epoch))) => Ok(epoch),
+        Ok(ControllerResponse::RegisterBroker(Err(error))) => Err(StartError::Registration(error.to_string())),
+        Ok(other) => Err(StartError::Registration(format!("it answered {other:?}"))),
+        Err(error) => Err(StartError::Registration(error.to_string())),
+    }
+}

@@ -1,0 +1,244 @@
+//! The thread of a broker's life: asks the core what to do, does it, and tells the core how it went.
+//!
+//! It has a runtime of its own, so that a loaded data path cannot delay a heartbeat.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+use weir_controller::decide::{
+    ApiError, BrokerHeartbeatRequest, BrokerState, ControllerRequest, ControllerResponse, LogState,
+    RegisterBrokerRequest,
+};
+use weir_controller::quorum::Controller;
+use weir_protocol::error_code::ErrorCode;
+use weir_protocol::ids::{BrokerEpoch, Offset};
+use weir_storage::manager::LogManager;
+
+use super::Shared;
+use super::life::{Known, Life, Step};
+use crate::controller_client::ControllerClient;
+use crate::server::StartError;
+
+/// How long one attempt to register may take.
+const REGISTRATION_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a stopping broker waits for its leaderships to move. What has not moved by then moves when it is found dead.
+const CONTROLLED_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a stopping broker waits for an active controller to answer at all.
+const CONTROLLED_SHUTDOWN_SILENCE: Duration = Duration::from_millis(1_500);
+
+pub(super) struct Runner {
+    pub(super) life: Life,
+    pub(super) registration: RegisterBrokerRequest,
+    pub(super) registration_timeout: Duration,
+    pub(super) controller: Arc<Controller>,
+    pub(super) client: Arc<ControllerClient>,
+    pub(super) logs: Arc<LogManager>,
+    pub(super) shared: Arc<Shared>,
+    /// What the last heartbeat said.
+    pub(super) serves: Option<bool>,
+    pub(super) unanswered_since: Option<Instant>,
+    /// Directories that have failed, as the controller was told.
+    pub(super) offline: Vec<Uuid>,
+}
+
+impl Runner {
+    /// Lives until the broker stops. `registered` hears of the first registration, or that there will be none.
+    pub(super) async fn run(mut self, registered: &SyncSender<Result<(), StartError>>) {
+        let given_up = Instant::now() + self.registration_timeout;
+        let first = self.register_first(given_up).await;
+        let go_on = first.is_ok();
+        if registered.send(first).is_err() || !go_on {
+            return;
+        }
+        let (mut is_ready, mut stopping_since) = (false, None);
+        loop {
+            let now = Instant::now();
+            self.look_at_metadata(now);
+            if !is_ready && self.shared.is_ready.load(Ordering::Acquire) {
+                is_ready = true;
+                self.life.on_ready(now);
+            }
+            if stopping_since.is_none() && self.shared.wants_to_stop.load(Ordering::Acquire) {
+                stopping_since = Some(now);
+                self.life.on_stop_wanted(now);
+            }
+            if stopping_since.is_some_and(|since| self.gives_up(now, since)) {
+                return;
+            }
+            match self.life.next(now) {
+                Step::Stop => return,
+                Step::Register => self.register().await,
+                Step::Heartbeat(epoch) => self.heartbeat(epoch).await,
+                Step::Wait(until) => {
+                    // Either way it is looked again.
+                    let _ = tokio::time::timeout_at(until.into(), self.shared.changed.notified()).await;
+                }
+            }
+        }
+    }
+
+    async fn register_first(&mut self, given_up: Instant) -> Result<(), StartError> {
+        loop {
+            let refusal = match self.try_to_register().await {
+                Ok(epoch) => {
+                    self.on_registered(epoch);
+                    return Ok(());
+                }
+                Err(refusal) => refusal,
+            };
+            let hopeless =
+                [ErrorCode::InconsistentClusterId, ErrorCode::InvalidRegistration, ErrorCode::UnsupportedVersion];
+            let now = Instant::now();
+            if refusal.code.is_some_and(|code| hopeless.contains(&code)) || now >= given_up {
+                return Err(StartError::Registration(refusal.message));
+            }
+            self.on_registration_failed(now, &refusal);
+            if let Step::Wait(until) = self.life.next(now) {
+                tokio::time::sleep_until(until.into()).await;
+            }
+        }
+    }
+
+    async fn register(&mut self) {
+        match self.try_to_register().await {
+            Ok(epoch) => self.on_registered(epoch),
+            Err(refusal) => self.on_registration_failed(Instant::now(), &refusal),
+        }
+    }
+
+    async fn try_to_register(&mut self) -> Result<BrokerEpoch, Refusal> {
+        self.registration.log_dirs = self.logs.online_directories();
+        let answer = self.client.submit(self.registration.clone());
+        let answer = tokio::time::timeout(REGISTRATION_ATTEMPT_TIMEOUT, answer).await;
+        match answer.map_err(|_| Refusal::unanswered("no answer in time"))? {
+            Ok(ControllerResponse::RegisterBroker(answer)) => answer.map_err(Refusal::from),
+            Ok(other) => Err(Refusal::unanswered(format!("it answered {other:?}"))),
+            Err(error) => Err(Refusal::unanswered(error)),
+        }
+    }
+
+    fn on_registered(&mut self, epoch: BrokerEpoch) {
+        tracing::info!(%epoch, "registered with the active controller");
+        // Whatever the last stop took is known by now; this process loses nothing.
+        self.registration.log_state = LogState::Intact;
+        self.unanswered_since = None;
+        self.shared.set_epoch(epoch);
+        self.life.on_registered(Instant::now(), epoch);
+    }
+
+    fn on_registration_failed(&mut self, now: Instant, refusal: &Refusal) {
+        if self.unanswered_since.replace(self.unanswered_since.unwrap_or(now)).is_none() {
+            tracing::warn!(error = %refusal.message, "the broker could not register yet; it goes on trying");
+        }
+        self.life.on_registration_failed(now);
+    }
+
+    async fn heartbeat(&mut self, epoch: BrokerEpoch) {
+        let request = BrokerHeartbeatRequest {
+            broker: self.shared.broker,
+            broker_epoch: epoch,
+            current_metadata_offset: self.applied(),
+            want_fence: self.life.wants_to_be_fenced(),
+            want_shut_down: self.life.wants_to_stop(),
+            offline_log_dirs: self.offline.clone(),
+        };
+        let answer = self.client.submit(ControllerRequest::from(request));
+        // Half a session, so that one lost heartbeat does not cost the session.
+        let answer = tokio::time::timeout(self.shared.session_timeout / 2, answer).await;
+        let now = Instant::now();
+        match answer {
+            Ok(Ok(ControllerResponse::BrokerHeartbeat(answer))) => {
+                self.on_heard(now, answer.as_ref());
+                self.life.on_heartbeat(now, answer.map_err(|error| error.code));
+            }
+            Ok(Ok(other)) => self.on_unanswered(now, &format!("it answered {other:?}")),
+            Ok(Err(error)) => self.on_unanswered(now, &error.to_string()),
+            Err(_) => self.on_unanswered(now, "no answer in time"),
+        }
+    }
+
+    fn on_heard(&mut self, now: Instant, answer: Result<&BrokerState, &ApiError>) {
+        *self.shared.answered.lock() = Some(now);
+        if let Some(since) = self.unanswered_since.take() {
+            let silent_ms = now.saturating_duration_since(since).as_millis();
+            tracing::info!(silent_ms, "the active controller answers heartbeats again");
+        }
+        match answer {
+            Ok(state) => {
+                let serves = !state.is_fenced;
+                if self.serves.replace(serves) != Some(serves) {
+                    match serves {
+                        true => tracing::info!("this broker is in service"),
+                        false => tracing::info!(caught_up = state.is_caught_up, "this broker is not in service"),
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the active controller did not take a heartbeat"),
+        }
+    }
+
+    fn on_unanswered(&mut self, now: Instant, error: &str) {
+        if self.unanswered_since.is_none() {
+            tracing::warn!(error, "a heartbeat was not answered; this broker goes on trying");
+            self.unanswered_since = Some(now);
+        }
+        self.life.on_heartbeat_lost(now);
+    }
+
+    fn look_at_metadata(&mut self, now: Instant) {
+        let image = self.controller.image();
+        let known = image.broker(self.shared.broker).map(|known| Known {
+            epoch: known.epoch,
+            incarnation: known.incarnation_id,
+            fenced: known.fenced,
+        });
+        self.life.on_metadata(now, self.applied(), known);
+        let online = self.logs.online_directories();
+        let failed = self.registration.log_dirs.iter().filter(|directory| !online.contains(directory));
+        let failed = failed.copied().collect::<Vec<_>>();
+        if failed != self.offline {
+            self.offline = failed;
+            self.life.on_news(now);
+        }
+    }
+
+    fn applied(&self) -> Offset {
+        self.controller.image().applied().map_or(Offset(-1), |applied| applied.offset)
+    }
+
+    /// Whether a stop has waited long enough.
+    fn gives_up(&self, now: Instant, since: Instant) -> bool {
+        let waited = now.saturating_duration_since(since);
+        let silence = self.unanswered_since.map_or(Duration::ZERO, |silent| now.saturating_duration_since(silent));
+        let gives_up = waited >= CONTROLLED_SHUTDOWN_TIMEOUT || silence.min(waited) >= CONTROLLED_SHUTDOWN_SILENCE;
+        if gives_up {
+            let waited_ms = waited.as_millis();
+            tracing::warn!(waited_ms, "stopping although leaderships of this broker may not have moved");
+        }
+        gives_up
+    }
+}
+
+/// Why there is no registration.
+struct Refusal {
+    /// If the controller answered.
+    code: Option<ErrorCode>,
+    message: String,
+}
+
+impl Refusal {
+    fn unanswered(why: impl ToString) -> Self {
+        Self { code: None, message: why.to_string() }
+    }
+}
+
+impl From<ApiError> for Refusal {
+    fn from(error: ApiError) -> Self {
+        Self { code: Some(error.code), message: error.to_string() }
+    }
+}
