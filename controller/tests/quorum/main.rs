@@ -1,5 +1,6 @@
 //! The controller as the broker uses it: real directories, real fsyncs, real threads.
 
+mod brokers;
 mod cluster;
 mod durability;
 mod failure;

@@ -15,8 +15,9 @@ use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 use weir_controller::decide::{ControllerResponse, CreateTopicsRequest};
 use weir_controller::quorum::{
-    ConfiguredVoters, Controller, ControllerConfig, ControllerEndpoint, PeerAddress, PeerConfig, PeerError, PeerFuture,
-    PeerRpcKind, PeerService, PeerTransport, QuorumTiming, RaftNodeId, StartError, StartingController, SubmitError,
+    ConfiguredVoters, Controller, ControllerConfig, ControllerEndpoint, LivenessConfig, PeerAddress, PeerConfig,
+    PeerError, PeerFuture, PeerRpcKind, PeerService, PeerTransport, QuorumTiming, RaftNodeId, StartError,
+    StartingController, SubmitError,
 };
 use weir_protocol::ids::BrokerId;
 
@@ -195,6 +196,7 @@ pub(crate) struct Quorum {
     pub(crate) voters: ConfiguredVoters,
     pub(crate) nodes: Vec<Node>,
     pub(crate) timing: QuorumTiming,
+    pub(crate) liveness: Option<LivenessConfig>,
     pub(crate) runtime: Runtime,
 }
 
@@ -207,6 +209,7 @@ impl Quorum {
             voters: ConfiguredVoters::Named(named.collect()),
             nodes: (1..=voters).map(Node::new).collect(),
             timing: QuorumTiming { refusal_patience: Duration::from_millis(2_500), ..QuorumTiming::default() },
+            liveness: None,
             runtime: Builder::new_current_thread().enable_time().build().unwrap(),
         }
     }
@@ -236,7 +239,7 @@ impl Quorum {
             voters: self.voters.clone(),
             may_vote: node.may_vote,
             timing: self.timing,
-            liveness: None,
+            liveness: self.liveness.clone(),
         };
         ControllerConfig {
             node_id: BrokerId(node.number),

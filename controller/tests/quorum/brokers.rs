@@ -1,0 +1,177 @@
+//! Brokers as the active controller sees them: connected, heard, silent, dead.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use uuid::Uuid;
+use weir_controller::decide::{
+    BrokerHeartbeatRequest, ControllerRequest, ControllerResponse, RegisterBrokerRequest, RegisterBrokerResponse,
+};
+use weir_controller::image::MetadataImage;
+use weir_controller::liveness::DialOutcome;
+use weir_controller::quorum::{BrokerDialer, Controller, LivenessConfig, PeerFuture};
+use weir_controller::record::BrokerEndpoint;
+use weir_protocol::error_code::ErrorCode;
+use weir_protocol::ids::{BrokerEpoch, BrokerId, Offset};
+
+use crate::cluster::register_as;
+use crate::peers::Quorum;
+
+/// Longer than any test: whoever is fenced with it was found dead.
+const NEVER: Duration = Duration::from_secs(600);
+
+/// The listeners of brokers: a port refuses unless somebody is there.
+#[derive(Clone, Default)]
+struct Doors(Arc<Mutex<BTreeSet<u16>>>);
+
+impl BrokerDialer for Doors {
+    fn dial(&self, _host: &str, port: u16) -> PeerFuture<DialOutcome> {
+        let open = self.0.lock().contains(&port);
+        Box::pin(async move { if open { DialOutcome::Answered } else { DialOutcome::Refused } })
+    }
+}
+
+/// Three controllers that watch brokers, and the brokers' doors.
+struct Watched {
+    quorum: Quorum,
+    doors: Doors,
+}
+
+fn incarnation(broker: i32) -> Uuid {
+    Uuid::from_u128(broker as u128)
+}
+
+fn port(broker: i32) -> u16 {
+    9_000 + u16::try_from(broker).unwrap()
+}
+
+impl Watched {
+    fn with_session_timeout(session_timeout: Duration) -> Self {
+        let doors = Doors::default();
+        let mut quorum = Quorum::of(3);
+        let dialer = Arc::new(doors.clone());
+        quorum.liveness = Some(LivenessConfig { session_timeout, listener: None, dialer });
+        quorum.start_all();
+        Self { quorum, doors }
+    }
+
+    fn registration(&self, broker: i32, incarnation_id: Uuid) -> RegisterBrokerRequest {
+        let registration = register_as(self.quorum.node(1).controller());
+        let endpoint = BrokerEndpoint { port: port(broker), ..registration.endpoints[0].clone() };
+        RegisterBrokerRequest {
+            broker: BrokerId(broker),
+            incarnation_id,
+            endpoints: vec![endpoint],
+            log_dirs: vec![Uuid::from_u128(5_000 + broker as u128)],
+            ..registration
+        }
+    }
+
+    /// Asks whoever leads, until somebody who does has answered.
+    fn ask(&self, request: &ControllerRequest) -> ControllerResponse {
+        self.quorum.wait("an active controller", || {
+            let leader = self.quorum.leader();
+            self.quorum.submit(self.quorum.node(leader), request.clone()).ok()
+        })
+    }
+
+    fn register(&self, broker: i32, incarnation: Uuid) -> RegisterBrokerResponse {
+        match self.ask(&self.registration(broker, incarnation).into()) {
+            ControllerResponse::RegisterBroker(answer) => answer,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A broker that listens, is connected to the active controller, and serves.
+    fn start_broker(&self, broker: i32) -> BrokerEpoch {
+        self.doors.0.lock().insert(port(broker));
+        self.active().broker_session_opened(BrokerId(broker), incarnation(broker));
+        self.register(broker, incarnation(broker)).unwrap()
+    }
+
+    fn heartbeat(&self, broker: i32, broker_epoch: BrokerEpoch) {
+        let request = BrokerHeartbeatRequest {
+            broker: BrokerId(broker),
+            broker_epoch,
+            current_metadata_offset: Offset(i64::MAX),
+            want_fence: false,
+            want_shut_down: false,
+            offline_log_dirs: Vec::new(),
+        };
+        match self.ask(&request.into()) {
+            ControllerResponse::BrokerHeartbeat(answer) => drop(answer.unwrap()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn active(&self) -> &Arc<Controller> {
+        self.quorum.node(self.quorum.leader()).controller()
+    }
+
+    fn image(&self) -> Arc<MetadataImage> {
+        self.active().image()
+    }
+
+    fn serves(&self, broker: i32) -> bool {
+        self.image().is_active(BrokerId(broker))
+    }
+}
+
+#[test]
+fn a_dead_broker_is_fenced_long_before_its_session_times_out_and_a_disconnected_one_is_not() {
+    let watched = Watched::with_session_timeout(NEVER);
+    watched.start_broker(1);
+    watched.start_broker(2);
+    // The first only lost its connection.
+    watched.active().broker_session_closed(BrokerId(1), incarnation(1));
+    watched.doors.0.lock().remove(&port(2));
+    watched.active().broker_session_closed(BrokerId(2), incarnation(2));
+    watched.quorum.wait("the dead broker to be fenced", || (!watched.serves(2)).then_some(()));
+    assert!(watched.serves(1));
+}
+
+#[test]
+fn a_silent_broker_is_fenced_although_it_is_connected_and_one_that_is_heard_is_not() {
+    let watched = Watched::with_session_timeout(Duration::from_millis(900));
+    let epoch = watched.start_broker(1);
+    watched.start_broker(2);
+    watched.quorum.wait("the silent broker to be fenced", || {
+        watched.heartbeat(1, epoch);
+        (!watched.serves(2)).then_some(())
+    });
+    assert!(watched.serves(1));
+}
+
+#[test]
+fn a_fenced_broker_that_is_heard_again_serves_again() {
+    let watched = Watched::with_session_timeout(Duration::from_millis(600));
+    let epoch = watched.start_broker(1);
+    watched.quorum.wait("the silent broker to be fenced", || (!watched.serves(1)).then_some(()));
+    watched.heartbeat(1, epoch);
+    assert!(watched.serves(1));
+}
+
+#[test]
+fn a_second_process_of_a_broker_is_refused_until_the_first_has_hung_up() {
+    let watched = Watched::with_session_timeout(NEVER);
+    let first = watched.start_broker(1);
+    let second = Uuid::from_u128(77);
+    assert_eq!(watched.register(1, second).unwrap_err().code, ErrorCode::DuplicateBrokerRegistration);
+    watched.active().broker_session_closed(BrokerId(1), incarnation(1));
+    let second = watched.register(1, second).unwrap();
+    assert!(second > first);
+}
+
+#[test]
+fn a_new_active_controller_finds_the_broker_that_died_with_the_old_one() {
+    let mut watched = Watched::with_session_timeout(NEVER);
+    watched.start_broker(1);
+    watched.start_broker(2);
+    let leader = watched.quorum.leader();
+    watched.doors.0.lock().remove(&port(2));
+    watched.quorum.kill(leader);
+    watched.quorum.wait("the dead broker to be fenced", || (!watched.serves(2)).then_some(()));
+    assert!(watched.serves(1));
+}
