@@ -1,21 +1,44 @@
 //! Where every change of the metadata goes: to the active controller, wherever it is.
 //!
 //! Owns the way there, and nothing that decides. Whoever asks is answered once the change is durable, applied and
-//! published, or learns that nobody could be asked in time.
+//! published by the active controller and visible on this node, or learns that nobody could be asked in time. While there is
+//! no active controller, or it dies with a request in hand, the request is sent again to the next one, as Kafka's brokers
+//! do: a change may be asked for twice, and whoever asks may be told of its own first attempt.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
+use tokio::time::{Instant, sleep, timeout_at};
 use weir_controller::decide::{ControllerRequest, ControllerResponse};
+use weir_controller::forward::{ForwardedOutcome, ForwardedRequest};
 use weir_controller::quorum::{Controller, SubmitError};
+use weir_protocol::private_api::PrivateApi;
+
+use crate::quorum::{Lane, PeerLinks};
+
+/// How long a change is tried when who asks says nothing else.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How soon the next attempt follows a failed one when nothing tells of another active controller.
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How long one attempt may take. A host that has vanished is given up sooner, once another node leads.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long an answer waits for the change to be visible on this node; a node that is behind by more answers without.
+const VISIBLE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Asks the active controller for changes.
 pub(crate) struct ControllerClient {
     controller: Arc<Controller>,
+    /// The way to other controllers, for a node that has any.
+    links: Option<Arc<PeerLinks>>,
 }
 
 impl ControllerClient {
-    pub(crate) fn new(controller: Arc<Controller>) -> Self {
-        Self { controller }
+    pub(crate) fn new(controller: Arc<Controller>, links: Option<Arc<PeerLinks>>) -> Self {
+        Self { controller, links }
     }
 
     /// Asks for a change. The answer comes after the change is durable, applied and published.
@@ -25,6 +48,98 @@ impl ControllerClient {
         &self,
         request: impl Into<ControllerRequest>,
     ) -> Result<ControllerResponse, SubmitError> {
-        self.controller.submit(request.into()).await
+        self.submit_by(request.into(), Instant::now() + DEFAULT_TIMEOUT).await
+    }
+
+    /// [`ControllerClient::submit`], tried until `deadline`.
+    pub(crate) async fn submit_by(
+        &self,
+        request: ControllerRequest,
+        deadline: Instant,
+    ) -> Result<ControllerResponse, SubmitError> {
+        let Some(links) = &self.links else { return self.controller.submit(request).await };
+        let mut forwarding = Forwarding { lane: lane(&request), request, body: None };
+        loop {
+            let active = self.controller.active_controller();
+            let attempt = async {
+                match active {
+                    Some(active) if active == self.controller.node_id() => {
+                        self.controller.submit(forwarding.request.clone()).await
+                    }
+                    Some(_) => self.forward(links, &mut forwarding, deadline).await,
+                    None => Err(SubmitError::NotController { leader: None }),
+                }
+            };
+            let changed = self.controller.active_controller_other_than(active);
+            tokio::pin!(changed);
+            let outcome = tokio::select! {
+                outcome = timeout_at(deadline, attempt) => outcome.unwrap_or(Err(SubmitError::TimedOut)),
+                () = &mut changed => Err(SubmitError::NotController { leader: None }),
+            };
+            if !matches!(outcome, Err(SubmitError::NotController { .. })) {
+                return outcome;
+            }
+            let pause = async {
+                tokio::select! {
+                    () = changed => {}
+                    () = sleep(RETRY_INTERVAL) => {}
+                }
+            };
+            timeout_at(deadline, pause).await.map_err(|_| SubmitError::TimedOut)?;
+        }
+    }
+
+    async fn forward(
+        &self,
+        links: &Arc<PeerLinks>,
+        forwarding: &mut Forwarding,
+        deadline: Instant,
+    ) -> Result<ControllerResponse, SubmitError> {
+        let nobody = SubmitError::NotController { leader: None };
+        let address = self.controller.active_controller_address().ok_or(nobody.clone())?;
+        let endpoint = address.endpoints.first().cloned().ok_or(nobody.clone())?;
+        let timeout = deadline.saturating_duration_since(Instant::now()).min(ATTEMPT_TIMEOUT);
+        let body = forwarding.body(self.controller.cluster_id());
+        let runtime = self.controller.runtime();
+        let answer = links.call_on(runtime, endpoint, forwarding.lane, PrivateApi::Submit, body, timeout).await;
+        let answer = answer.map_err(|error| {
+            tracing::debug!(%address, %error, "the active controller did not answer");
+            nobody
+        })?;
+        match ForwardedOutcome::decode(&answer) {
+            Ok(ForwardedOutcome::Done { applied, response }) => {
+                let visible = self.controller.until_applied(applied);
+                if tokio::time::timeout(VISIBLE_TIMEOUT, visible).await.is_err() {
+                    tracing::warn!(offset = applied.get(), "a change was made and is not yet visible on this node");
+                }
+                Ok(response)
+            }
+            Ok(ForwardedOutcome::Refused(refusal)) => Err(refusal.into()),
+            Err(error) => Err(SubmitError::Undecidable(format!("the answer of {address} is of no use: {error}"))),
+        }
+    }
+}
+
+/// A request on its way to another node.
+struct Forwarding {
+    request: ControllerRequest,
+    lane: Lane,
+    /// Written once, however often it is sent.
+    body: Option<Bytes>,
+}
+
+impl Forwarding {
+    fn body(&mut self, cluster_id: &Arc<str>) -> Bytes {
+        let request = &self.request;
+        let encode = || ForwardedRequest { cluster_id: Arc::clone(cluster_id), request: request.clone() }.encode();
+        self.body.get_or_insert_with(encode).clone()
+    }
+}
+
+/// A broker's signs of life never wait behind a change that takes long.
+fn lane(request: &ControllerRequest) -> Lane {
+    match request {
+        ControllerRequest::RegisterBroker(_) | ControllerRequest::BrokerHeartbeat(_) => Lane::Life,
+        _ => Lane::Changes,
     }
 }

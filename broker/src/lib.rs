@@ -16,5 +16,6 @@ pub mod partition;
 pub mod producer_ids;
 mod publisher;
 pub mod purgatory;
+mod quorum;
 pub mod replication;
 pub mod server;

@@ -4,7 +4,10 @@
 //! the controller leads or follows, the broker registers, connections are served; logs are recovered meanwhile, each partition
 //! serving as soon as its own is. A stop goes the other way, and ends with every log flushed and marked clean.
 
+mod controller;
 mod error;
+pub(crate) mod host_name;
+mod interrupt;
 pub(crate) mod reconfigure;
 mod tls;
 
@@ -15,15 +18,12 @@ use std::thread::JoinHandle;
 
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Notify;
-use weir_controller::decide::Defaults;
-use weir_controller::image::ResourceConfigs;
-use weir_controller::quorum::{Controller, ControllerConfig};
+use weir_controller::quorum::Controller;
 use weir_protocol::ids::{TopicId, TopicPartition};
 use weir_storage::manager::{Assignment, LogManager, LogManagerConfig};
 
 use crate::api::Apis;
 use crate::broker::{Broker, FEATURES, Randomness, topic_config};
-use crate::config::catalog::Catalog;
 use crate::config::connection_limits::connection_limits;
 use crate::config::effective::Layers;
 use crate::config::{BrokerConfig, ListenerConfig};
@@ -39,14 +39,19 @@ use crate::partition::PartitionTable;
 use crate::producer_ids::ProducerIds;
 use crate::publisher::{self, FileTask, Publisher};
 use crate::purgatory::Purgatory;
+use crate::quorum::ControllerListener;
 
+use controller::RunningController;
 pub use error::StartError;
+pub use interrupt::StartInterrupt;
 use reconfigure::Reconfigurer;
 
 /// A running broker.
 pub struct Server {
     broker: Arc<Broker>,
     network: Network<Apis>,
+    /// Serves other controllers, on a node that has any.
+    controller_network: Option<Network<ControllerListener>>,
     addresses: Vec<(Arc<str>, SocketAddr)>,
     http_address: Option<SocketAddr>,
     side: SideThread,
@@ -62,14 +67,19 @@ struct SideThread {
 
 impl Server {
     /// Starts a broker; returns once it is registered and answers.
-    pub fn start(config: BrokerConfig) -> Result<Self, StartError> {
-        let (network, secured) = bind(&config)?;
-        let addresses = network.local_addresses();
+    pub fn start(config: BrokerConfig, interrupt: &StartInterrupt) -> Result<Self, StartError> {
+        let mut secured = Secured::new();
+        let network = bind(&config, &mut secured)?;
+        let controllers = controller::bind(&config, &mut secured)?;
+        let mut addresses = network.local_addresses();
+        let broker_listeners = addresses.len();
+        addresses.extend(controllers.iter().flat_map(|controllers| controllers.addresses()));
         let http_listener = http::bind(&config)?;
         let logs = Arc::new(LogManager::open(log_manager_config(&config))?);
-        let controller = Arc::new(start_controller(&config, &logs)?);
+        let RunningController { controller, network: controller_network, links } =
+            controller::start(&config, &logs, controllers, interrupt)?;
         logs.record_cluster_id(controller.cluster_id())?;
-        let controller_client = Arc::new(ControllerClient::new(controller.clone()));
+        let controller_client = Arc::new(ControllerClient::new(controller.clone(), links));
         let side = SideThread::spawn()?;
         let partitions = Arc::new(PartitionTable::new(config.node_id, logs.clone()));
         let arrivals = Arc::new(Purgatory::new());
@@ -79,7 +89,8 @@ impl Server {
             controller: controller.clone(),
             client: controller_client.clone(),
             logs: logs.clone(),
-            addresses: &addresses,
+            addresses: &addresses[..broker_listeners],
+            interrupt,
         })?;
         let (files, tasks) = mpsc::channel();
         let reconfigurer = Arc::new(Reconfigurer {
@@ -133,7 +144,7 @@ impl Server {
         let files = spawn_files_thread(broker.clone(), tasks)?;
         let network = network.start(Arc::new(Apis::new(broker.clone()))).map_err(StartError::Thread)?;
         broker.lifecycle.set_ready();
-        Ok(Self { broker, network, addresses, http_address, side, files })
+        Ok(Self { broker, network, controller_network, addresses, http_address, side, files })
     }
 
     /// Each listener's name and the address it is bound to.
@@ -157,7 +168,11 @@ impl Server {
         self.broker.groups.shutdown();
         self.network.shutdown();
         self.side.stop.notify_one();
+        // A leader hands over before it goes, for which it is still reached.
         self.broker.controller.shutdown();
+        if let Some(network) = self.controller_network {
+            network.shutdown();
+        }
         self.broker.logs.close(true, self.broker.lifecycle.epoch());
         // The publisher went with the controller, so the files thread has nobody to wait for once it is idle.
         drop(self.broker);
@@ -181,15 +196,13 @@ impl SideThread {
     }
 }
 
-/// The bound listeners, and those among them that speak TLS.
-fn bind(config: &BrokerConfig) -> Result<(BoundNetwork, Secured), StartError> {
+/// The bound listeners for clients; those that speak TLS join `secured`.
+fn bind(config: &BrokerConfig, secured: &mut Secured) -> Result<BoundNetwork, StartError> {
     let settings = &config.settings;
-    let nothing_set = ResourceConfigs::new();
-    let layers = Layers { broker: &nothing_set, cluster: &nothing_set, settings };
     let buffer = |key| usize::try_from(settings.number(key)).ok();
     let network = NetworkConfig {
         network_threads: config.network_threads,
-        connection_limits: connection_limits(layers)?,
+        connection_limits: connection_limits(Layers::of_settings(settings))?,
         connections_max_idle: config.connections_max_idle,
         socket_listen_backlog_size: settings.number("socket.listen.backlog.size") as i32,
         socket_send_buffer_bytes: buffer("socket.send.buffer.bytes"),
@@ -199,9 +212,18 @@ fn bind(config: &BrokerConfig) -> Result<(BoundNetwork, Secured), StartError> {
             .unwrap_or(NetworkConfig::DEFAULT_QUEUED_MAX_REQUEST_BYTES),
         ..NetworkConfig::default()
     };
-    let mut secured = Secured::new();
-    let mut listeners = Vec::new();
-    for listener in &config.listeners {
+    let listeners = net_listeners(config, &config.listeners, secured)?;
+    Ok(BoundNetwork::bind(network, listeners)?)
+}
+
+/// What the network needs to know of listeners; those that speak TLS join `secured`.
+fn net_listeners(
+    config: &BrokerConfig,
+    listeners: &[ListenerConfig],
+    secured: &mut Secured,
+) -> Result<Vec<net::ListenerConfig>, StartError> {
+    let layers = Layers::of_settings(&config.settings);
+    let listener = |listener: &ListenerConfig| {
         let security = match listener.protocol {
             SecurityProtocol::Plaintext => ListenerSecurity::Plaintext,
             SecurityProtocol::Ssl => {
@@ -210,14 +232,10 @@ fn bind(config: &BrokerConfig) -> Result<(BoundNetwork, Secured), StartError> {
                 ListenerSecurity::Tls(tls)
             }
         };
-        listeners.push(net::ListenerConfig {
-            name: listener.name.as_str().into(),
-            host: listener.host.clone(),
-            port: listener.port,
-            security,
-        });
-    }
-    Ok((BoundNetwork::bind(network, listeners)?, secured))
+        let name = listener.name.as_str().into();
+        Ok(net::ListenerConfig { name, host: listener.host.clone(), port: listener.port, security })
+    };
+    listeners.iter().map(listener).collect()
 }
 
 /// Listeners that speak TLS.
@@ -234,29 +252,6 @@ fn log_manager_config(config: &BrokerConfig) -> LogManagerConfig {
         file_delete_delay_ms: settings.number("log.segment.delete.delay.ms") as u64,
         ..LogManagerConfig::new(config.log_dirs.clone(), config.node_id)
     }
-}
-
-fn start_controller(config: &BrokerConfig, logs: &LogManager) -> Result<Controller, StartError> {
-    let settings = &config.settings;
-    let dirs = logs.dirs();
-    let metadata_dir = dirs.iter().find(|dir| dir.path == config.metadata_log_dir).unwrap_or(&dirs[0]);
-    let supported = FEATURES.iter().map(|feature| (Arc::from(feature.name), (feature.min, feature.max)));
-    let controller = Controller::start(ControllerConfig {
-        node_id: config.node_id,
-        directory_id: metadata_dir.id,
-        directory: metadata_dir.path.clone(),
-        cluster_id: logs.cluster_id().map(Arc::from),
-        endpoints: Vec::new(),
-        peers: None,
-        catalog: Arc::new(Catalog::new(settings.clone())),
-        defaults: Defaults {
-            num_partitions: settings.number("num.partitions") as i32,
-            replication_factor: settings.number("default.replication.factor") as i16,
-            delete_topic_enable: settings.flag("delete.topic.enable"),
-            supported_features: supported.collect(),
-        },
-    })?;
-    Ok(controller)
 }
 
 fn group_coordinator(

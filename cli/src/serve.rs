@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use weir_broker::config::{BrokerConfig, Settings};
 use weir_broker::logging::{self, LogFormat};
-use weir_broker::server::Server;
+use weir_broker::server::{Server, StartError, StartInterrupt};
 
 /// Run a broker: with no file a working single node, on loopback, in plaintext, with its data in ./weir-data.
 #[derive(Debug, Args)]
@@ -45,7 +47,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     // Before the start, so that a signal that comes during it is not lost.
     let watch = |kind| signal(kind).map_err(|error| format!("cannot wait for signals: {error}"));
     let (mut interrupt, mut terminate) = (watch(SignalKind::interrupt())?, watch(SignalKind::terminate())?);
-    let server = Server::start(config).map_err(|error| error.to_string())?;
+    let mut told_to_stop = async || {
+        tokio::select! {
+            _ = interrupt.recv() => "SIGINT",
+            _ = terminate.recv() => "SIGTERM",
+        }
+    };
+    let Some(server) = start(config, &runtime, &mut told_to_stop)? else { return Ok(()) };
     for (listener, address) in server.addresses() {
         tracing::info!(%listener, %address, "listening");
     }
@@ -53,14 +61,46 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
         tracing::info!(%address, "metrics and health are served");
     }
     tracing::info!(cluster_id = %server.cluster_id(), "weir is up");
-    let name = runtime.block_on(async {
-        tokio::select! {
-            _ = interrupt.recv() => "SIGINT",
-            _ = terminate.recv() => "SIGTERM",
-        }
-    });
+    let name = runtime.block_on(told_to_stop());
     tracing::info!(signal = name, "stopping");
     server.shutdown();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Starts the broker on a thread of its own, for a start may wait long for its quorum, and a signal ends that wait.
+fn start(
+    config: BrokerConfig,
+    runtime: &Runtime,
+    told_to_stop: &mut impl AsyncFnMut() -> &'static str,
+) -> Result<Option<Server>, String> {
+    let start_interrupt = StartInterrupt::default();
+    let (started, start) = oneshot::channel();
+    let starting = {
+        let start_interrupt = start_interrupt.clone();
+        // Whoever waits for it does so until it has said something.
+        std::thread::spawn(move || drop(started.send(Server::start(config, &start_interrupt))))
+    };
+    let outcome = runtime.block_on(async {
+        tokio::pin!(start);
+        tokio::select! {
+            outcome = &mut start => outcome,
+            signal = told_to_stop() => {
+                tracing::info!(signal, "stopping before the broker is up");
+                start_interrupt.interrupt();
+                start.await
+            }
+        }
+    });
+    // A panic in it has been printed.
+    let _ = starting.join();
+    match outcome.map_err(|_| "the start panicked".to_owned())? {
+        Ok(server) if start_interrupt.is_interrupted() => {
+            server.shutdown();
+            Ok(None)
+        }
+        Ok(server) => Ok(Some(server)),
+        Err(StartError::Interrupted) => Ok(None),
+        Err(error) => Err(error.to_string()),
+    }
 }

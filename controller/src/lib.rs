@@ -1,6 +1,7 @@
 //! Cluster metadata: records, image, decisions, and the Raft quorum that makes them durable.
 
 pub mod decide;
+pub mod forward;
 pub mod image;
 pub mod liveness;
 pub mod quorum;

@@ -6,10 +6,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 macro_rules! error_codes {
     ($($code:literal, $variant:ident, $retry:ident, $name:literal, $message:literal;)*) => {
         /// An error code of the protocol. `UnknownServerError` is -1 and `None` is 0, as in Kafka.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(from = "i16", into = "i16")]
         #[repr(i16)]
         pub enum ErrorCode {
             $(#[doc = concat!("`", $name, "`: ", $message)] $variant = $code,)*
@@ -209,6 +212,12 @@ impl ErrorCode {
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+impl From<i16> for ErrorCode {
+    fn from(code: i16) -> ErrorCode {
+        ErrorCode::from_code(code)
     }
 }
 

@@ -11,6 +11,7 @@ pub mod frame;
 pub mod ids;
 pub mod messages;
 pub mod newer;
+pub mod private_api;
 pub mod records;
 pub mod request;
 pub mod response;

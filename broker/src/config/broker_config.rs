@@ -6,7 +6,9 @@ use std::time::Duration;
 use weir_protocol::ids::BrokerId;
 
 use super::definition::{ConfigError, list};
-use super::listener::{ListenerConfig, listeners};
+use super::listener::{ListenerConfig, Listeners, listeners};
+use super::quorum::QuorumConfig;
+use super::roles::Roles;
 use super::settings::Settings;
 
 /// What a node is started with.
@@ -14,6 +16,10 @@ use super::settings::Settings;
 pub struct BrokerConfig {
     /// `node.id`.
     pub node_id: BrokerId,
+    /// `process.roles`.
+    pub roles: Roles,
+    /// The metadata quorum; none for a node that is a cluster of its own.
+    pub quorum: Option<QuorumConfig>,
     /// The zone.
     pub rack: Option<String>,
     /// `log.dirs`, or `log.dir`.
@@ -22,6 +28,8 @@ pub struct BrokerConfig {
     pub metadata_log_dir: PathBuf,
     /// The listeners for clients.
     pub listeners: Vec<ListenerConfig>,
+    /// The name of the listener that brokers use among themselves.
+    pub inter_broker_listener: String,
     /// Where metrics and health are served, as host:port.
     pub http_listener: Option<String>,
     /// How many threads serve connections.
@@ -45,12 +53,17 @@ impl BrokerConfig {
         };
         let idle_ms = settings.number("connections.max.idle.ms");
         let http_listener = settings.text("http.listener").trim();
+        let (node_id, roles) = (node_id(&settings)?, Roles::of(&settings));
+        let Listeners { broker, controller, inter_broker } = listeners(&settings, roles)?;
         Ok(Self {
-            node_id: node_id(&settings)?,
+            node_id,
+            roles,
+            quorum: QuorumConfig::new(&settings, node_id, roles, &controller)?,
             rack: settings.value("broker.rack").map(str::to_owned),
             metadata_log_dir: settings.value("metadata.log.dir").map_or_else(|| first_dir.clone(), PathBuf::from),
             log_dirs,
-            listeners: listeners(&settings)?,
+            listeners: broker,
+            inter_broker_listener: inter_broker,
             http_listener: (!http_listener.is_empty()).then(|| http_listener.to_owned()),
             network_threads: settings.number("num.network.threads") as usize,
             max_request_bytes: settings.number("socket.request.max.bytes") as usize,

@@ -71,6 +71,9 @@ impl Effective {
     }
 }
 
+/// What is set on a resource on which nothing is.
+static NOTHING_SET: ResourceConfigs = ResourceConfigs::new();
+
 /// Where a broker's key may be set, what wins first; below them all is its default.
 const SET: [Source; 3] = [Source::DynamicBroker, Source::DynamicDefaultBroker, Source::StaticBroker];
 
@@ -83,6 +86,13 @@ pub struct Layers<'a> {
     pub cluster: &'a ResourceConfigs,
     /// What the node was started with.
     pub settings: &'a Settings,
+}
+
+impl<'a> Layers<'a> {
+    /// Nothing but what the node was started with.
+    pub fn of_settings(settings: &'a Settings) -> Self {
+        Self { broker: &NOTHING_SET, cluster: &NOTHING_SET, settings }
+    }
 }
 
 impl Layers<'_> {

@@ -1,6 +1,7 @@
 //! Listeners: what is bound, what is advertised, and how each is secured (KIP-103).
 
 use super::definition::{ConfigError, list};
+use super::roles::Roles;
 use super::settings::Settings;
 use crate::net::SecurityProtocol;
 
@@ -30,17 +31,24 @@ fn is_wildcard(host: &str) -> bool {
     matches!(host, "" | "0.0.0.0" | "::")
 }
 
-/// The listeners that clients may use: all but the controller's.
-pub fn listeners(settings: &Settings) -> Result<Vec<ListenerConfig>, ConfigError> {
-    let controllers: Vec<String> =
-        list(settings.text("controller.listener.names")).map(str::to_ascii_uppercase).collect();
+/// The listeners of a node, by whom they are for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listeners {
+    /// For clients and other brokers; none on a node that is only a controller.
+    pub broker: Vec<ListenerConfig>,
+    /// For controllers; none on a node that is only a broker.
+    pub controller: Vec<ListenerConfig>,
+    /// The name of the listener that brokers use among themselves; empty on a node that is only a controller.
+    pub inter_broker: String,
+}
+
+/// Reads the listeners of a node, and checks of them what Kafka checks.
+pub fn listeners(settings: &Settings, roles: Roles) -> Result<Listeners, ConfigError> {
+    let names: Vec<String> = list(settings.text("controller.listener.names")).map(str::to_ascii_uppercase).collect();
     let advertised = endpoints(settings, "advertised.listeners")?;
     let mut found: Vec<ListenerConfig> = Vec::new();
     for endpoint in endpoints(settings, "listeners")? {
         let Endpoint { name, host, port } = endpoint;
-        if controllers.contains(&name) {
-            continue;
-        }
         if found.iter().any(|other| other.name == name) {
             return Err(wrong(
                 settings,
@@ -51,7 +59,7 @@ pub fn listeners(settings: &Settings) -> Result<Vec<ListenerConfig>, ConfigError
         if let Some(other) = found.iter().find(|other| port != 0 && other.port == port && other.host == host) {
             return Err(wrong(settings, "listeners", format!("{name} and {} are on the same port {port}", other.name)));
         }
-        let protocol = security_protocol(settings, &name)?;
+        let protocol = security_protocol(settings, &name, names.contains(&name))?;
         let advertised = advertised.iter().find(|a| a.name == name).map(|a| (a.host.clone(), a.port));
         if let Some((host, _)) = &advertised
             && is_wildcard(host)
@@ -63,20 +71,79 @@ pub fn listeners(settings: &Settings) -> Result<Vec<ListenerConfig>, ConfigError
         }
         found.push(ListenerConfig { name, protocol, host, port, advertised });
     }
-    if found.is_empty() {
-        return Err(wrong(
-            settings,
-            "listeners",
-            "At least one listener for clients is needed, as NAME://host:port".into(),
-        ));
-    }
     for endpoint in &advertised {
-        if !controllers.contains(&endpoint.name) && !found.iter().any(|listener| listener.name == endpoint.name) {
+        if !names.contains(&endpoint.name) && !found.iter().any(|listener| listener.name == endpoint.name) {
             let reason = format!("{} is not among the listeners", endpoint.name);
             return Err(wrong(settings, "advertised.listeners", reason));
         }
     }
-    Ok(found)
+    let (controller, broker): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| names.contains(&found.name));
+    check_roles(settings, roles, &broker, &controller)?;
+    let inter_broker = if roles.broker { inter_broker(settings, &broker, &names)? } else { String::new() };
+    Ok(Listeners { broker, controller, inter_broker })
+}
+
+/// What a node's roles allow and ask for.
+fn check_roles(
+    settings: &Settings,
+    roles: Roles,
+    broker: &[ListenerConfig],
+    controller: &[ListenerConfig],
+) -> Result<(), ConfigError> {
+    if roles.is_controller_only() && !broker.is_empty() {
+        let reason = "The listeners config must only contain KRaft controller listeners from controller.listener.names \
+                      when process.roles=controller";
+        return Err(wrong(settings, "listeners", reason.into()));
+    }
+    if roles.is_broker_only() && !controller.is_empty() {
+        let reason = "It must not contain a value appearing in the 'listeners' configuration when running KRaft with \
+                      just the broker role";
+        return Err(wrong(settings, "controller.listener.names", reason.into()));
+    }
+    if roles.broker && broker.is_empty() {
+        let mut reason = "At least one listener for clients is needed, as NAME://host:port".to_owned();
+        if !controller.is_empty() {
+            reason.push_str(". Perhaps all listeners appear in controller.listener.names?");
+        }
+        return Err(wrong(settings, "listeners", reason));
+    }
+    Ok(())
+}
+
+/// By name, by protocol, or the first there is.
+fn inter_broker(settings: &Settings, broker: &[ListenerConfig], controllers: &[String]) -> Result<String, ConfigError> {
+    const NAME: &str = "inter.broker.listener.name";
+    const PROTOCOL: &str = "security.inter.broker.protocol";
+    let named = settings.set(NAME).map(str::to_ascii_uppercase);
+    let protocol = settings.set(PROTOCOL).map(str::to_owned);
+    let (key, asked) = match (named, protocol) {
+        (Some(_), Some(_)) => {
+            let reason = format!("Only one of {NAME} and {PROTOCOL} should be set");
+            return Err(wrong(settings, NAME, reason));
+        }
+        (Some(name), None) => (NAME, name),
+        (None, Some(protocol)) => (PROTOCOL, protocol),
+        (None, None) => {
+            let plaintext = broker.iter().find(|listener| listener.name == "PLAINTEXT");
+            return Ok(plaintext.or(broker.first()).map(|listener| listener.name.clone()).unwrap_or_default());
+        }
+    };
+    if controllers.contains(&asked) {
+        let reason = "controller.listener.names must not contain an explicitly set inter.broker.listener.name when \
+                      process.roles contains the broker role";
+        return Err(wrong(settings, key, reason.into()));
+    }
+    match broker.iter().any(|listener| listener.name == asked) {
+        true => Ok(asked),
+        false => {
+            let names = broker.iter().map(|listener| listener.name.as_str()).collect::<Vec<_>>().join(",");
+            let reason = format!(
+                "It must be a listener name defined in advertised.listeners. The valid options based on currently \
+                 configured listeners are {names}"
+            );
+            Err(wrong(settings, key, reason))
+        }
+    }
 }
 
 struct Endpoint {
@@ -103,12 +170,20 @@ fn endpoint(text: &str) -> Option<Endpoint> {
         .then(|| Some(Endpoint { name: name.to_ascii_uppercase(), host: host.to_owned(), port: port.parse().ok()? }))?
 }
 
-fn security_protocol(settings: &Settings, name: &str) -> Result<SecurityProtocol, ConfigError> {
+/// How a listener is secured. One for controllers that an absent map says nothing of is plaintext, as in Kafka.
+pub(super) fn security_protocol(
+    settings: &Settings,
+    name: &str,
+    is_controllers: bool,
+) -> Result<SecurityProtocol, ConfigError> {
     const KEY: &str = "listener.security.protocol.map";
     let mapped = list(settings.text(KEY)).find_map(|pair| {
         let (listener, protocol) = pair.split_once(':')?;
         listener.trim().eq_ignore_ascii_case(name).then(|| protocol.trim().to_ascii_uppercase())
     });
+    if mapped.is_none() && is_controllers && settings.set(KEY).is_none() && !matches!(name, "SSL" | "SASL_SSL") {
+        return Ok(SecurityProtocol::Plaintext);
+    }
     match mapped.as_deref().unwrap_or(name) {
         "PLAINTEXT" => Ok(SecurityProtocol::Plaintext),
         "SSL" => Ok(SecurityProtocol::Ssl),
@@ -131,10 +206,14 @@ fn wrong(settings: &Settings, key: &'static str, reason: String) -> ConfigError 
 mod tests {
     use super::*;
 
-    fn parse(pairs: &[&str]) -> Result<Vec<ListenerConfig>, String> {
+    fn all(pairs: &[&str]) -> Result<Listeners, String> {
         let pairs: Vec<_> = pairs.iter().map(|s| (*s).to_owned()).collect();
         let (settings, _) = Settings::load(None, std::iter::empty(), &pairs).unwrap();
-        listeners(&settings).map_err(|e| e.reason)
+        listeners(&settings, Roles::of(&settings)).map_err(|e| e.reason)
+    }
+
+    fn parse(pairs: &[&str]) -> Result<Vec<ListenerConfig>, String> {
+        all(pairs).map(|listeners| listeners.broker)
     }
 
     #[test]
@@ -158,6 +237,48 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].advertised, Some(("localhost".into(), 9092)));
         assert!(found[0].is_wildcard());
+    }
+
+    #[test]
+    fn controllers_have_listeners_of_their_own_in_plaintext_unless_it_is_said() {
+        let file = ["listeners=PLAINTEXT://:9092,CONTROLLER://:9093", "controller.listener.names=CONTROLLER"];
+        let found = all(&file).unwrap();
+        assert_eq!((found.broker.len(), found.controller.len()), (1, 1));
+        assert_eq!(
+            (&*found.controller[0].name, found.controller[0].protocol),
+            ("CONTROLLER", SecurityProtocol::Plaintext)
+        );
+        let map = ["listener.security.protocol.map=CONTROLLER:SSL,PLAINTEXT:PLAINTEXT"];
+        let secured = all(&[&file[..], &map[..]].concat()).unwrap();
+        assert_eq!(secured.controller[0].protocol, SecurityProtocol::Ssl);
+    }
+
+    #[test]
+    fn a_nodes_roles_and_its_listeners_agree() {
+        let check = |pairs: &[&str], words: &str| {
+            let reason = all(pairs).unwrap_err();
+            assert!(reason.contains(words), "{reason}");
+        };
+        let both = "listeners=PLAINTEXT://:1,CONTROLLER://:2";
+        let names = "controller.listener.names=CONTROLLER";
+        check(&[both, names, "process.roles=controller"], "must only contain KRaft controller listeners");
+        check(&[both, names, "process.roles=broker"], "just the broker role");
+        check(&["listeners=CONTROLLER://:2", names], "Perhaps all listeners appear in controller.listener.names?");
+        let controller = all(&["listeners=CONTROLLER://:2", names, "process.roles=controller"]).unwrap();
+        assert_eq!((controller.broker.len(), controller.inter_broker.as_str()), (0, ""));
+    }
+
+    #[test]
+    fn brokers_talk_over_the_listener_that_is_named_or_over_plaintext() {
+        let two = "listeners=OUTER://a:1,PLAINTEXT://a:2";
+        let map = "listener.security.protocol.map=OUTER:PLAINTEXT,PLAINTEXT:PLAINTEXT";
+        let inter = |more: &[&str]| all(&[&[two, map], more].concat()).map(|found| found.inter_broker);
+        assert_eq!(inter(&[]).unwrap(), "PLAINTEXT");
+        assert_eq!(inter(&["inter.broker.listener.name=outer"]).unwrap(), "OUTER");
+        let both = ["inter.broker.listener.name=OUTER", "security.inter.broker.protocol=PLAINTEXT"];
+        assert!(inter(&both).unwrap_err().contains("Only one of"));
+        assert!(inter(&["inter.broker.listener.name=INNER"]).unwrap_err().contains("OUTER,PLAINTEXT"));
+        assert_eq!(all(&["listeners=SSL://a:1"]).unwrap().inter_broker, "SSL");
     }
 
     #[test]

@@ -12,6 +12,8 @@ use super::topic_keys::TOPIC_KEYS;
 const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("broker.heartbeat.interval.ms", "2000", "a lost host is noticed sooner"),
     ("broker.session.timeout.ms", "9000", "a lost host is noticed sooner"),
+    ("controller.quorum.election.timeout.ms", "1000", "a lost active controller is replaced sooner"),
+    ("controller.quorum.fetch.timeout.ms", "2000", "a lost active controller is replaced sooner"),
     ("http.listener", "(none)", "Weir's own: metrics and health"),
     ("listeners", "PLAINTEXT://:9092", "nothing is open to the network unless that is asked for"),
     ("log.dir", "/tmp/kafka-logs", "a file system that forgets is no place for data"),

@@ -31,7 +31,7 @@ use weir_storage::manager::LogManager;
 
 use crate::config::BrokerConfig;
 use crate::controller_client::ControllerClient;
-use crate::server::StartError;
+use crate::server::{StartError, StartInterrupt};
 
 use life::Life;
 use runner::Runner;
@@ -46,6 +46,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) client: Arc<ControllerClient>,
     pub(crate) logs: Arc<LogManager>,
     pub(crate) addresses: &'a [(Arc<str>, SocketAddr)],
+    /// Ends the wait for the first registration.
+    pub(crate) interrupt: &'a StartInterrupt,
 }
 
 /// A broker's life as the rest of the broker sees it.
@@ -71,7 +73,7 @@ struct Shared {
 impl Lifecycle {
     /// Registers; returns once the controller knows this process, or will not have it.
     pub(crate) fn start(parts: Parts<'_>) -> Result<Self, StartError> {
-        let Parts { config, controller, client, logs, addresses } = parts;
+        let Parts { config, controller, client, logs, addresses, interrupt } = parts;
         let millis = |key| Duration::from_millis(config.settings.number(key).try_into().unwrap_or(0));
         let incarnation = Uuid::new_v4();
         let shared = Arc::new(Shared {
@@ -106,7 +108,9 @@ impl Lifecycle {
         let (registered, is_registered) = sync_channel(1);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
         let thread = std::thread::Builder::new().name("weir-life".into());
-        let thread = thread.spawn(move || runtime.block_on(runner.run(&registered))).map_err(StartError::Thread)?;
+        let interrupt = interrupt.clone();
+        let live = move || runtime.block_on(runner.run(&registered, &interrupt));
+        let thread = thread.spawn(live).map_err(StartError::Thread)?;
         let stopped = || Err(StartError::Registration("the thread that registers this broker ended".into()));
         is_registered.recv().unwrap_or_else(|_| stopped())?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })

@@ -12,6 +12,7 @@ use weir_storage::manager::LogManager;
 use crate::broker::FEATURES;
 use crate::config::{BrokerConfig, ListenerConfig};
 use crate::net::SecurityProtocol;
+use crate::server::host_name::host_name;
 
 /// The registration of a process that starts, fenced.
 pub(super) fn registration(
@@ -67,8 +68,7 @@ fn advertised_host(listener: &ListenerConfig, bound: SocketAddr) -> String {
     if !listener.is_wildcard() {
         return listener.host.clone();
     }
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let host = if name.is_empty() { bound.ip().to_string() } else { name };
+    let host = host_name().unwrap_or_else(|| bound.ip().to_string());
     tracing::warn!(
         listener = %listener.name, host,
         "the listener is bound to every address and advertised.listeners does not name it: clients are told to connect \

@@ -20,7 +20,7 @@ use weir_storage::manager::LogManager;
 use super::Shared;
 use super::life::{Known, Life, Step};
 use crate::controller_client::ControllerClient;
-use crate::server::StartError;
+use crate::server::{StartError, StartInterrupt};
 
 /// How long one attempt to register may take.
 const REGISTRATION_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,9 +48,12 @@ pub(super) struct Runner {
 
 impl Runner {
     /// Lives until the broker stops. `registered` hears of the first registration, or that there will be none.
-    pub(super) async fn run(mut self, registered: &SyncSender<Result<(), StartError>>) {
+    pub(super) async fn run(mut self, registered: &SyncSender<Result<(), StartError>>, interrupt: &StartInterrupt) {
         let given_up = Instant::now() + self.registration_timeout;
-        let first = self.register_first(given_up).await;
+        let first = tokio::select! {
+            first = self.register_first(given_up) => first,
+            () = interrupt.interrupted() => Err(StartError::Interrupted),
+        };
         let go_on = first.is_ok();
         if registered.send(first).is_err() || !go_on {
             return;

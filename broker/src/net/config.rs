@@ -31,6 +31,8 @@ pub struct ListenerConfig {
 /// The network's settings. `Default` is Kafka's defaults.
 #[derive(Debug, Clone)]
 pub struct NetworkConfig {
+    /// What its threads are called, a number behind it.
+    pub thread_name: &'static str,
     /// `num.network.threads`.
     pub network_threads: usize,
     /// `max.connections` and its like, as they are at the start.
@@ -62,6 +64,7 @@ impl NetworkConfig {
 impl Default for NetworkConfig {
     fn default() -> NetworkConfig {
         NetworkConfig {
+            thread_name: "weir-net",
             network_threads: 3,
             connection_limits: ConnectionLimits::default(),
             connections_max_idle: Some(Duration::from_millis(600_000)),

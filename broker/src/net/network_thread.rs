@@ -115,8 +115,10 @@ pub(super) fn spawn<H: Handler>(
             .build_local(Default::default())
     };
     let (started, start) = std::sync::mpsc::sync_channel(1);
-    let thread = std::thread::Builder::new().name(format!("weir-net-{}", setup.index)).stack_size(STACK_BYTES).spawn(
-        move || match runtime() {
+    let thread = std::thread::Builder::new()
+        .name(format!("{}-{}", setup.config.thread_name, setup.index))
+        .stack_size(STACK_BYTES)
+        .spawn(move || match runtime() {
             Ok(runtime) => {
                 let _ = started.send(Ok(()));
                 runtime.block_on(async {
@@ -128,8 +130,7 @@ pub(super) fn spawn<H: Handler>(
             Err(error) => {
                 let _ = started.send(Err(error));
             }
-        },
-    )?;
+        })?;
     start.recv().map_err(io::Error::other)??;
     Ok(thread)
 }

@@ -122,6 +122,11 @@ impl<H: Handler> Network<H> {
         Arc::clone(&self.metrics)
     }
 
+    /// Whoever answers requests.
+    pub fn handler(&self) -> &Arc<H> {
+        &self.handler
+    }
+
     /// Accepts and receives no more, asks the handler to answer what waits, sends answers for at most
     /// [`SHUTDOWN_BOUND`], closes every connection and joins the threads. Blocks: not for a thread that runs futures.
     pub fn shutdown(mut self) {

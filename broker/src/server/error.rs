@@ -38,6 +38,14 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// Other nodes cannot be dialled with a listener's keys or certificates.
+    #[error("listener {listener}, for dialling other nodes: {source}")]
+    TlsDialling {
+        /// The listener.
+        listener: String,
+        /// Why not.
+        source: weir_protocol::client::TlsConfigError,
+    },
     /// A listener lacks a setting that TLS needs.
     #[error("listener {listener} needs {keys} for SSL")]
     TlsIncomplete {
@@ -68,6 +76,9 @@ pub enum StartError {
     /// The controller refused this broker.
     #[error("the controller refused to register this broker: {0}")]
     Registration(String),
+    /// It was told to stop before it was up.
+    #[error("stopped before the broker was up")]
+    Interrupted,
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}; raise the limit of processes (ulimit -u)")]
     Thread(#[source] io::Error),

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use weir_protocol::client::{ClientIdentity, TlsConfig};
+
 use super::StartError;
 use crate::config::definition::list;
 use crate::config::effective::Layers;
@@ -17,29 +19,49 @@ pub(super) fn tls_config(layers: Layers<'_>, listener: &ListenerConfig) -> Resul
     Keys { layers, listener: &listener.name }.tls()
 }
 
+/// How this node dials a listener of that name on another node, as Kafka does: with that listener's own keys, believing whom
+/// its truststore names and showing its certificate.
+pub(super) fn dialling(layers: Layers<'_>, listener: &str) -> Result<TlsConfig, StartError> {
+    Keys { layers, listener }.dialling()
+}
+
+/// PEM, if there is any.
+type Pem = Option<Vec<u8>>;
+
 struct Keys<'a> {
     layers: Layers<'a>,
     listener: &'a str,
 }
 
 impl Keys<'_> {
+    fn dialling(&self) -> Result<TlsConfig, StartError> {
+        self.refuse_other_types("ssl.keystore.type")?;
+        self.refuse_other_types("ssl.truststore.type")?;
+        let (chain, key) = self.identity()?;
+        let Some(authorities) = self.authorities()? else {
+            return Err(StartError::TlsIncomplete {
+                listener: self.listener.to_owned(),
+                keys: "ssl.truststore.location or ssl.truststore.certificates, to know the other nodes by,",
+            });
+        };
+        let identity = match (&chain, &key) {
+            (Some(chain), Some(key)) => Some(ClientIdentity { certificate_chain: chain, private_key: key }),
+            _ => None,
+        };
+        TlsConfig::with_ca_pem_and_identity(&authorities, identity)
+            .map_err(|source| StartError::TlsDialling { listener: self.listener.to_owned(), source })
+    }
+
     fn tls(&self) -> Result<TlsServerConfig, StartError> {
         self.refuse_other_types("ssl.keystore.type")?;
         self.refuse_other_types("ssl.truststore.type")?;
-        let store = self.file("ssl.keystore.location")?;
-        let inline = |key| self.value(key).map(|text| text.into_bytes());
-        let chain = inline("ssl.keystore.certificate.chain").or_else(|| store.clone());
-        let key = inline("ssl.keystore.key").or(store);
-        let (Some(chain), Some(key)) = (chain, key) else {
+        let (Some(chain), Some(key)) = self.identity()? else {
             return Err(StartError::TlsIncomplete {
                 listener: self.listener.to_owned(),
                 keys: "ssl.keystore.location, or ssl.keystore.key and ssl.keystore.certificate.chain,",
             });
         };
-        let authorities = match inline("ssl.truststore.certificates") {
-            Some(inline) => Some(inline),
-            None => self.file("ssl.truststore.location")?,
-        };
+        let authorities = self.authorities()?;
         let client_auth = match self.value("ssl.client.auth").as_deref() {
             Some("required") => ClientAuth::Required,
             Some("requested") => ClientAuth::Requested,
@@ -56,6 +78,22 @@ impl Keys<'_> {
             cipher_suites: &list(&cipher_suites).collect::<Vec<_>>(),
         };
         TlsServerConfig::new(&settings).map_err(|source| StartError::Tls { listener: self.listener.to_owned(), source })
+    }
+
+    /// Certificate chain and private key, PEM.
+    fn identity(&self) -> Result<(Pem, Pem), StartError> {
+        let store = self.file("ssl.keystore.location")?;
+        let inline = |key| self.value(key).map(String::into_bytes);
+        let chain = inline("ssl.keystore.certificate.chain").or_else(|| store.clone());
+        Ok((chain, inline("ssl.keystore.key").or(store)))
+    }
+
+    /// Whom to believe, PEM.
+    fn authorities(&self) -> Result<Option<Vec<u8>>, StartError> {
+        match self.value("ssl.truststore.certificates") {
+            Some(inline) => Ok(Some(inline.into_bytes())),
+            None => self.file("ssl.truststore.location"),
+        }
     }
 
     fn value(&self, key: &'static str) -> Option<String> {

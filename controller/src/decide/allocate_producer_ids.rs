@@ -1,5 +1,6 @@
 //! AllocateProducerIds: a broker gets a block of producer ids that no other ever has (KIP-730).
 
+use serde::{Deserialize, Serialize};
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerEpoch, BrokerId, ProducerId};
 
@@ -12,7 +13,7 @@ use crate::record::ProducerIdsRecord;
 pub const PRODUCER_ID_BLOCK_SIZE: i32 = 1000;
 
 /// Asks for a block of producer ids.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AllocateProducerIdsRequest {
     /// The broker that asks.
     pub broker: BrokerId,
@@ -24,7 +25,7 @@ pub struct AllocateProducerIdsRequest {
 pub type AllocateProducerIdsResponse = Result<ProducerIdBlock, ApiError>;
 
 /// Producer ids that one broker may hand out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProducerIdBlock {
     /// The first of them.
     pub start: ProducerId,

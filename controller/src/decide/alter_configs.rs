@@ -8,9 +8,10 @@ use super::config_changes::{self, AlterConfigsResponse, Existence};
 use super::{ApiError, Context, Decision};
 use crate::image::{ConfigResource, MetadataImage, ResourceConfigs};
 use crate::record::ConfigRecord;
+use serde::{Deserialize, Serialize};
 
 /// Replaces all configs of resources.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlterConfigsRequest {
     /// The resources.
     pub resources: Vec<ResourceConfigValues>,
@@ -19,7 +20,7 @@ pub struct AlterConfigsRequest {
 }
 
 /// All that should be set on one resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceConfigValues {
     /// The resource.
     pub resource: ConfigResource,

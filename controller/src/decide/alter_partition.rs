@@ -3,6 +3,7 @@
 //! Answers to Kafka's `ReplicationControlManager.alterPartition`. A request speaks of one leader epoch and one partition
 //! epoch, and each member of the ISR it asks for is named with its broker epoch: who restarted since must catch up first.
 
+use serde::{Deserialize, Serialize};
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId};
 
@@ -13,7 +14,7 @@ use crate::image::{MetadataImage, PartitionRegistration, Topic};
 use crate::record::{LeaderRecoveryState, MetadataRecord, PartitionChangeRecord};
 
 /// A leader asks for other ISRs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlterPartitionRequest {
     /// The broker that leads.
     pub broker: BrokerId,
@@ -24,7 +25,7 @@ pub struct AlterPartitionRequest {
 }
 
 /// The partitions of one topic whose ISR should change.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicIsrChanges {
     /// The topic.
     pub topic_id: TopicId,
@@ -33,7 +34,7 @@ pub struct TopicIsrChanges {
 }
 
 /// The ISR that one partition should have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionIsrChange {
     /// The partition.
     pub partition: PartitionIndex,
@@ -48,7 +49,7 @@ pub struct PartitionIsrChange {
 }
 
 /// A member of an ISR, in one of its lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IsrMember {
     /// The broker.
     pub broker: BrokerId,
@@ -60,7 +61,7 @@ pub struct IsrMember {
 pub type AlterPartitionResponse = Result<Vec<TopicIsrResults>, ApiError>;
 
 /// What became of the partitions of one topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicIsrResults {
     /// The topic.
     pub topic_id: TopicId,
@@ -69,7 +70,7 @@ pub struct TopicIsrResults {
 }
 
 /// What became of one partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionIsrResult {
     /// The partition.
     pub partition: PartitionIndex,
@@ -78,7 +79,7 @@ pub struct PartitionIsrResult {
 }
 
 /// A partition after its ISR changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlteredPartition {
     /// Its leader.
     pub leader: BrokerId,

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use weir_protocol::error_code::ErrorCode;
 
 /// Why an item of a request, or the whole of it, was refused (Kafka's `ApiError`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiError {
     /// The code.
     pub code: ErrorCode,

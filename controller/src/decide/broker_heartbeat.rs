@@ -4,6 +4,7 @@
 //! heard is soft state, and the controller's. In a controlled shutdown leaderships move first; partitions that no other
 //! replica can lead stay with the broker, for its logs are intact when it returns.
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use weir_protocol::ids::{BrokerEpoch, BrokerId, Offset};
 
@@ -14,7 +15,7 @@ use crate::image::{BrokerRegistration, MetadataImage, PartitionRegistration};
 use crate::record::{BrokerRegistrationChangeRecord, MetadataRecord};
 
 /// A broker lives.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BrokerHeartbeatRequest {
     /// The broker.
     pub broker: BrokerId,
@@ -34,7 +35,7 @@ pub struct BrokerHeartbeatRequest {
 pub type BrokerHeartbeatResponse = Result<BrokerState, ApiError>;
 
 /// What a broker is told about itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BrokerState {
     /// Whether it has applied its own registration.
     pub is_caught_up: bool,

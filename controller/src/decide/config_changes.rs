@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::BrokerId;
 
@@ -12,14 +13,14 @@ use crate::image::{ConfigResource, MetadataImage, ResourceConfigs};
 use crate::record::{ConfigRecord, ConfigResourceType, MAX_STRING_BYTES, MetadataRecord};
 
 /// What became of each resource, for both ways of altering configs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlterConfigsResponse {
     /// The resources, in the order of the request, one for each.
     pub resources: Vec<ResourceResult>,
 }
 
 /// What became of one resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceResult {
     /// The resource.
     pub resource: ConfigResource,

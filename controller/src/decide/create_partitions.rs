@@ -5,6 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerId, PartitionIndex};
 
@@ -14,7 +15,7 @@ use crate::image::{MetadataImage, Topic};
 use crate::record::{MetadataRecord, PartitionRecord};
 
 /// Adds partitions to topics.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreatePartitionsRequest {
     /// The topics.
     pub topics: Vec<NewPartitions>,
@@ -23,7 +24,7 @@ pub struct CreatePartitionsRequest {
 }
 
 /// A topic that should grow.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewPartitions {
     /// The topic's name.
     pub name: Arc<str>,
@@ -34,14 +35,14 @@ pub struct NewPartitions {
 }
 
 /// What became of each topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreatePartitionsResponse {
     /// The topics, in the order of the request; a name that came more than once is answered once.
     pub topics: Vec<CreatePartitionsResult>,
 }
 
 /// What became of one topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreatePartitionsResult {
     /// Its name.
     pub name: Arc<str>,

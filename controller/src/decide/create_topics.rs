@@ -5,6 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{PartitionIndex, TopicId};
 
@@ -16,7 +17,7 @@ use crate::image::{ConfigResource, MetadataImage, ResourceConfigs};
 use crate::record::{ConfigRecord, MetadataRecord, PartitionRecord, TopicRecord};
 
 /// Creates topics.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateTopicsRequest {
     /// The topics.
     pub topics: Vec<NewTopic>,
@@ -25,7 +26,7 @@ pub struct CreateTopicsRequest {
 }
 
 /// A topic to create.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewTopic {
     /// Its name.
     pub name: Arc<str>,
@@ -40,14 +41,14 @@ pub struct NewTopic {
 }
 
 /// What became of each topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateTopicsResponse {
     /// The topics, in the order of the request; a name that came more than once is answered once.
     pub topics: Vec<CreateTopicResult>,
 }
 
 /// What became of one topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateTopicResult {
     /// Its name.
     pub name: Arc<str>,
@@ -56,7 +57,7 @@ pub struct CreateTopicResult {
 }
 
 /// A topic that was, or with `validate_only` would have been, created.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreatedTopic {
     /// Its id.
     pub topic_id: TopicId,

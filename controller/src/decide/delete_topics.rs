@@ -5,6 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::TopicId;
@@ -14,14 +15,14 @@ use crate::image::MetadataImage;
 use crate::record::{MetadataRecord, RemoveTopicRecord};
 
 /// Deletes topics.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeleteTopicsRequest {
     /// The topics.
     pub topics: Vec<TopicRef>,
 }
 
 /// A topic, by name or by id; what has both or neither is refused.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TopicRef {
     /// Its name.
     pub name: Option<Arc<str>>,
@@ -42,14 +43,14 @@ impl TopicRef {
 }
 
 /// What became of each topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeleteTopicsResponse {
     /// The topics, in the order of the request; what came more than once is answered once.
     pub topics: Vec<DeleteTopicResult>,
 }
 
 /// What became of one topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeleteTopicResult {
     /// How the request named it.
     pub topic: TopicRef,
@@ -58,7 +59,7 @@ pub struct DeleteTopicResult {
 }
 
 /// A topic that was deleted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeletedTopic {
     /// Its name.
     pub name: Arc<str>,

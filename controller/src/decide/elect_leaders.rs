@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerId, PartitionIndex, TopicPartition};
 
@@ -13,7 +14,7 @@ use crate::image::MetadataImage;
 use crate::record::{MetadataRecord, PartitionChangeRecord};
 
 /// Elects leaders.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ElectLeadersRequest {
     /// Which leader is wanted.
     pub election_type: ElectionType,
@@ -22,7 +23,7 @@ pub struct ElectLeadersRequest {
 }
 
 /// Which leader is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ElectionType {
     /// The first of the replicas.
     Preferred,
@@ -42,14 +43,14 @@ impl ElectionType {
 }
 
 /// What became of each partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ElectLeadersResponse {
     /// The partitions in the order of the request; if it named none, those that needed an election.
     pub partitions: Vec<PartitionElectionResult>,
 }
 
 /// What became of one partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionElectionResult {
     /// The partition.
     pub partition: TopicPartition,

@@ -3,6 +3,7 @@
 //! Answers to Kafka's `ReplicationControlManager.maybeFenceReplicas`. Who was heard when is soft state, and the active controller's; the request
 //! names the epoch that went silent, so that a broker which registered anew in the meantime is left alone.
 
+use serde::{Deserialize, Serialize};
 use weir_protocol::ids::{BrokerEpoch, BrokerId};
 
 use super::broker_heartbeat::fence;
@@ -12,7 +13,7 @@ use super::{ApiError, Context, Decision};
 use crate::image::MetadataImage;
 
 /// Takes a silent broker out of service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FenceBrokerRequest {
     /// The broker.
     pub broker: BrokerId,

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::{Context, Decision};
 use crate::image::MetadataImage;
 use crate::record::{ClusterIdRecord, FeatureLevelRecord};
+use serde::{Deserialize, Serialize};
 
 /// Names a cluster that has no name yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FormClusterRequest {
     /// The id to give it: random, in base64url as Kafka prints it.
     pub cluster_id: Arc<str>,
@@ -17,7 +18,7 @@ pub struct FormClusterRequest {
 }
 
 /// The cluster's id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FormClusterResponse {
     /// The id it has now.
     pub cluster_id: Arc<str>,

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use weir_protocol::error_code::ErrorCode;
 
 use super::config_changes::{self, AlterConfigsResponse, Existence};
@@ -12,7 +13,7 @@ use crate::image::{ConfigResource, MetadataImage, ResourceConfigs};
 use crate::record::ConfigRecord;
 
 /// Alters single configs of resources.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IncrementalAlterConfigsRequest {
     /// The resources.
     pub resources: Vec<ResourceConfigOperations>,
@@ -21,7 +22,7 @@ pub struct IncrementalAlterConfigsRequest {
 }
 
 /// What to do to one resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceConfigOperations {
     /// The resource.
     pub resource: ConfigResource,
@@ -30,7 +31,7 @@ pub struct ResourceConfigOperations {
 }
 
 /// What to do to one config.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigOperation {
     /// The config's key.
     pub key: Arc<str>,
@@ -41,7 +42,7 @@ pub struct ConfigOperation {
 }
 
 /// What can be done to one config (Kafka's `AlterConfigOp.OpType`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConfigOperationType {
     /// Set it to the value.
     Set,

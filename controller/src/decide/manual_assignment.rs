@@ -1,5 +1,6 @@
 //! Partitions whose replicas the request names, rather than the placement.
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId};
@@ -10,7 +11,7 @@ use crate::image::MetadataImage;
 use crate::record::{LeaderRecoveryState, PartitionRecord};
 
 /// The replicas that a request wants for a new partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicaAssignment {
     /// The partition; ignored when partitions are added to a topic, whose order says it.
     pub partition: PartitionIndex,

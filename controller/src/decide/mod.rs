@@ -34,6 +34,7 @@ mod update_features;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use weir_protocol::ids::Offset;
 
@@ -131,13 +132,13 @@ impl<R> Decision<R> {
 macro_rules! requests {
     ($($(#[$doc:meta])* $variant:ident($request:ty) -> $response:ty = $decide:path;)*) => {
         /// A change that someone asks the controller for.
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         pub enum ControllerRequest {
             $($(#[$doc])* $variant($request),)*
         }
 
         /// The answer to the request of the same name.
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         pub enum ControllerResponse {
             $($(#[$doc])* $variant($response),)*
         }

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerEpoch, BrokerId};
@@ -22,7 +23,7 @@ use crate::record::{BrokerEndpoint, BrokerFeature, MetadataRecord, RegisterBroke
 const RESERVED_DIRECTORY_IDS: u128 = 100;
 
 /// A broker starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegisterBrokerRequest {
     /// Its node id.
     pub broker: BrokerId,
@@ -47,7 +48,7 @@ pub struct RegisterBrokerRequest {
 }
 
 /// What may have happened to a broker's logs while it was away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LogState {
     /// Nothing: it stopped cleanly, or the operating system has not restarted since.
     Intact,

@@ -1,5 +1,6 @@
 //! UnregisterBroker: an operator says that a broker is gone for good.
 
+use serde::{Deserialize, Serialize};
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::BrokerId;
 
@@ -9,7 +10,7 @@ use crate::image::MetadataImage;
 use crate::record::UnregisterBrokerRecord;
 
 /// Takes a broker out of the cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnregisterBrokerRequest {
     /// The broker.
     pub broker: BrokerId,

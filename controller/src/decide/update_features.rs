@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use weir_protocol::error_code::ErrorCode;
 
 use super::{ApiError, Context, Decision};
@@ -12,7 +13,7 @@ use crate::image::{METADATA_VERSION_FEATURE, MetadataImage};
 use crate::record::{FeatureLevelRecord, MetadataRecord};
 
 /// Finalizes feature levels.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpdateFeaturesRequest {
     /// The features, each once.
     pub updates: Vec<FeatureUpdate>,
@@ -21,7 +22,7 @@ pub struct UpdateFeaturesRequest {
 }
 
 /// The level that one feature should have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeatureUpdate {
     /// The feature.
     pub name: Arc<str>,
@@ -32,7 +33,7 @@ pub struct FeatureUpdate {
 }
 
 /// Which way a level may go (Kafka's `FeatureUpdate.UpgradeType`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FeatureUpdateType {
     /// Up.
     Upgrade,

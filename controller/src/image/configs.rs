@@ -5,12 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use imbl::OrdMap;
+use serde::{Deserialize, Serialize};
 use weir_protocol::ids::BrokerId;
 
 use crate::record::{ConfigRecord, ConfigResourceType};
 
 /// What a config belongs to (Kafka's `ConfigResource`).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConfigResource {
     /// The kind of thing.
     pub resource_type: ConfigResourceType,

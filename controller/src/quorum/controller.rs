@@ -14,9 +14,10 @@ use std::thread::JoinHandle;
 
 use openraft::async_runtime::watch::WatchReceiver;
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
-use weir_protocol::ids::BrokerId;
+use weir_protocol::ids::{BrokerId, Offset};
 
 use super::active::{LoopCounters, MAX_WAITING_SUBMISSIONS, RaftNode, Submission, ended, stopped};
 use super::broker_watch::{BrokerWatch, LivenessConfig};
@@ -25,8 +26,8 @@ use super::failure::{ControllerFailure, SubmitError};
 use super::formation::ConfiguredVoters;
 use super::membership::{MembershipQueue, VoterChangeError};
 use super::metadata_log::MetadataLog;
-use super::peer::PeerTransport;
-use super::peer_service::PeerService;
+use super::peer::{PeerAddress, PeerTransport};
+use super::peer_service::{PeerService, known_leader};
 use super::publisher::{MetadataPublisher, Publication};
 use super::quorum_state::QuorumStateFile;
 use super::start::{self, Intake, Launched, Progress};
@@ -100,6 +101,7 @@ pub struct Controller {
     cluster_id: Arc<str>,
     submissions: mpsc::Sender<Submission>,
     raft: RaftNode,
+    runtime: Handle,
     peers: Option<(PeerService, MembershipQueue)>,
     shared: Shared,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -132,6 +134,11 @@ impl StartingController {
         self.launched.peers.as_ref().map(|(service, _)| service.clone())
     }
 
+    /// The controller's own runtime: what must not wait for data runs there. With peers it drives sockets too.
+    pub fn runtime(&self) -> &Handle {
+        &self.launched.runtime
+    }
+
     /// Stops the start from elsewhere.
     pub fn abort_handle(&self) -> StartAbort {
         StartAbort(Arc::clone(&self.shared.stop))
@@ -145,6 +152,7 @@ impl StartingController {
                 cluster_id,
                 submissions: self.submissions,
                 raft: self.launched.raft,
+                runtime: self.launched.runtime,
                 peers: self.launched.peers,
                 shared: self.shared,
                 thread: self.thread,
@@ -265,7 +273,45 @@ impl Controller {
         self.raft.server_metrics().borrow_watched().current_leader
     }
 
-    /// Asks the active controller for a change. The answer comes after the change is durable, applied and published.
+    /// The active controller and where it is reached, as far as this node knows.
+    pub fn active_controller_address(&self) -> Option<PeerAddress> {
+        if self.failure().is_some() {
+            return None;
+        }
+        known_leader(&self.raft)
+    }
+
+    /// Resolves once this node knows of another active controller than `seen`, or of none where there was one.
+    pub fn active_controller_other_than(
+        &self,
+        seen: Option<RaftNodeId>,
+    ) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let mut server = self.raft.server_metrics();
+        async move { while server.borrow_watched().current_leader == seen && server.changed().await.is_ok() {} }
+    }
+
+    /// Resolves once the metadata up to `offset` is applied here and published; an error if that can never be.
+    pub fn until_applied(
+        &self,
+        offset: Offset,
+    ) -> impl Future<Output = Result<(), SubmitError>> + Send + 'static + use<> {
+        let (raft, publication) = (self.raft.clone(), Arc::clone(&self.shared.publication));
+        async move {
+            let mut progress = raft.data_metrics();
+            let is_behind = || publication.image().applied().is_none_or(|applied| applied.offset < offset);
+            while is_behind() {
+                progress.changed().await.map_err(|_| ended(&raft, &publication))?;
+            }
+            Ok(())
+        }
+    }
+
+    /// The controller's own runtime: what must not wait for data runs there. With peers it drives sockets too.
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// Asks this node, as the active controller, for a change. The answer comes after the change is durable, applied and published.
     ///
     /// The future owns all it needs. Dropping it does not withdraw the request.
     pub fn submit(

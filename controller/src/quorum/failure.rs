@@ -49,6 +49,9 @@ pub enum SubmitError {
         /// Who is, as far as is known.
         leader: Option<RaftNodeId>,
     },
+    /// No active controller answered before the deadline; whether the request was carried out is unknown.
+    #[error("no active controller answered in time")]
+    TimedOut,
     /// The controller is stopping; whether the request was carried out is unknown if it was already taken.
     #[error("the controller is shutting down")]
     ShuttingDown,
@@ -68,6 +71,7 @@ impl SubmitError {
     pub fn error_code(&self) -> ErrorCode {
         match self {
             Self::NotController { .. } | Self::ShuttingDown | Self::Failed(_) => ErrorCode::NotController,
+            Self::TimedOut => ErrorCode::RequestTimedOut,
             Self::TooLarge(_) => ErrorCode::PolicyViolation,
             Self::Undecidable(_) => ErrorCode::UnknownServerError,
         }

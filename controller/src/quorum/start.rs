@@ -60,6 +60,7 @@ pub(super) struct Opened {
 /// A controller that can be asked, though it may not be ready.
 pub(super) struct Launched {
     pub(super) raft: RaftNode,
+    pub(super) runtime: Handle,
     /// With peers.
     pub(super) peers: Option<(PeerService, MembershipQueue)>,
 }
@@ -166,7 +167,11 @@ async fn serve_alone(
     stop: &Notify,
     progress: Progress,
 ) {
-    if progress.launched.send(Ok(Launched { raft: active.raft.clone(), peers: None })).is_err() {
+    if progress
+        .launched
+        .send(Ok(Launched { raft: active.raft.clone(), runtime: Handle::current(), peers: None }))
+        .is_err()
+    {
         return;
     }
     let ready = async {
@@ -201,7 +206,8 @@ async fn serve_with_peers(
         may_vote: peers.may_vote,
         in_progress: AtomicUsize::new(0),
     });
-    if progress.launched.send(Ok(Launched { raft: raft.clone(), peers: Some((service, queue)) })).is_err() {
+    let launched = Launched { raft: raft.clone(), runtime: Handle::current(), peers: Some((service, queue)) };
+    if progress.launched.send(Ok(launched)).is_err() {
         return;
     }
     let changes = tokio::spawn(changes.run());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use weir_protocol::ids::{BrokerEpoch, BrokerId};
 
@@ -9,7 +10,7 @@ use super::wire::{Reader, Writer};
 use super::{DecodeError, RecordBody};
 
 /// Where a broker listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BrokerEndpoint {
     /// The listener's name.
     pub name: Arc<str>,
@@ -22,7 +23,7 @@ pub struct BrokerEndpoint {
 }
 
 /// The levels of one feature that a broker supports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BrokerFeature {
     /// The feature's name.
     pub name: Arc<str>,

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::wire::{Reader, Writer};
 use super::{DecodeError, RecordBody};
+use serde::{Deserialize, Serialize};
 
 /// What a config belongs to, by Kafka's numbers (`ConfigResource.Type`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ConfigResourceType {
     /// A topic, by name.
     Topic,

@@ -1,5 +1,6 @@
 //! Records of partitions: their creation and their changes.
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use weir_protocol::ids::{BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex};
 
@@ -7,7 +8,7 @@ use super::wire::{Reader, Writer};
 use super::{DecodeError, RecordBody};
 
 /// Whether the leader still recovers from an unclean election (KIP-704).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LeaderRecoveryState {
     /// Elected from the ISR, or recovered since.
     #[default]

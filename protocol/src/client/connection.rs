@@ -17,6 +17,7 @@ use crate::frame;
 use crate::messages::{
     ApiKey, ApiVersionsRequest, ApiVersionsResponse, Encodable, Message, Request, RequestHeader, StrBytes,
 };
+use crate::private_api::{self, PrivateApi};
 use crate::response::decode::{self, DecodeError};
 use bytes::{BufMut, Bytes, BytesMut};
 use rustls::pki_types::ServerName;
@@ -62,15 +63,35 @@ impl Drop for Shared {
     }
 }
 
+/// Why a request among Weir's nodes has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PrivateCallError {
+    /// The connection closed: the request may or may not have been done.
+    #[error("the connection closed: {0}")]
+    Disconnected(Arc<str>),
+    /// No answer in time, and the connection was closed for it: the request may or may not have been done.
+    #[error("no answer in time")]
+    TimedOut,
+    /// More bytes than a frame can have.
+    #[error("{0} bytes are too many for a frame")]
+    TooLarge(usize),
+}
+
 /// A frame to write. The queue needs no bound of its own: each frame, or its pending entry, holds a permit.
 #[derive(Debug)]
 struct Outgoing {
     frame: Bytes,
-    unanswered: Option<Unanswered>,
+    unanswered: Option<Unwritten>,
+}
+
+/// Why a frame has no answer.
+enum Unanswered {
+    Closed,
+    TimedOut,
 }
 
 /// What a frame that gets no answer holds until it is written, and whom to tell.
-type Unanswered = (OwnedSemaphorePermit, oneshot::Sender<()>);
+type Unwritten = (OwnedSemaphorePermit, oneshot::Sender<()>);
 
 #[derive(Debug)]
 struct Pending {
@@ -178,7 +199,9 @@ impl Connection {
         version: i16,
     ) -> Result<ApiVersionsResponse, ClientError> {
         let frame = self.encode(request, version)?;
-        let answer = self.exchange(ApiKey::ApiVersions, frame, self.shared.request_timeout).await?;
+        let timeout = self.shared.request_timeout;
+        let answer = self.exchange(frame, timeout).await;
+        let answer = answer.map_err(|error| self.unanswered(ApiKey::ApiVersions, timeout, error))?;
         decode::api_versions_frame(version, answer).map_err(|error| self.undecodable(error))
     }
 
@@ -207,8 +230,26 @@ impl Connection {
         within: Duration,
     ) -> Result<R::Response, ClientError> {
         let frame = self.encode(request, version)?;
-        let answer = self.exchange(api_of::<R>(), frame, within).await?;
+        let answer = self.exchange(frame, within).await;
+        let answer = answer.map_err(|error| self.unanswered(api_of::<R>(), within, error))?;
         decode::frame::<R>(version, answer).map_err(|error| self.undecodable(error))
+    }
+
+    /// Sends a request of Weir's own and waits for the body of its answer (see [`private_api`]).
+    pub async fn call_private(
+        &self,
+        api: PrivateApi,
+        version: i16,
+        body: &[u8],
+        within: Duration,
+    ) -> Result<Bytes, PrivateCallError> {
+        let frame = private_api::encode(api, version, 0, body).ok_or(PrivateCallError::TooLarge(body.len()))?;
+        let mut answer = self.exchange(frame, within).await.map_err(|error| match error {
+            Unanswered::Closed => PrivateCallError::Disconnected(self.close_reason()),
+            Unanswered::TimedOut => PrivateCallError::TimedOut,
+        })?;
+        // The correlation id was compared when it arrived.
+        Ok(answer.split_off(size_of::<i32>()))
     }
 
     /// Sends `request` and waits for no answer, for there is none: Produce with acks=0. Returns once the system has it.
@@ -263,7 +304,7 @@ impl Connection {
         }
     }
 
-    async fn exchange(&self, api: ApiKey, frame: BytesMut, within: Duration) -> Result<Bytes, ClientError> {
+    async fn exchange(&self, frame: BytesMut, within: Duration) -> Result<Bytes, Unanswered> {
         let exchange = async {
             let permit = self.shared.in_flight.clone().acquire_owned().await;
             let (answer, answered) = oneshot::channel();
@@ -275,18 +316,28 @@ impl Connection {
         };
         match timeout(within, exchange).await {
             Ok(Ok(body)) => Ok(body),
-            Ok(Err(_)) => Err(self.closed(api)),
+            Ok(Err(_)) => Err(Unanswered::Closed),
             Err(_) => {
                 lock(&self.shared.pipeline).close("an earlier request timed out");
-                Err(self.timed_out(api, within))
+                Err(Unanswered::TimedOut)
             }
+        }
+    }
+
+    fn unanswered(&self, api: ApiKey, within: Duration, error: Unanswered) -> ClientError {
+        match error {
+            Unanswered::Closed => self.closed(api),
+            Unanswered::TimedOut => self.timed_out(api, within),
         }
     }
 
     /// The error of a request whose sender is gone.
     fn closed(&self, api: ApiKey) -> ClientError {
-        let reason = lock(&self.shared.pipeline).closed.clone();
-        self.disconnected(api, reason.unwrap_or_else(|| "closed".into()))
+        self.disconnected(api, self.close_reason())
+    }
+
+    fn close_reason(&self) -> Arc<str> {
+        lock(&self.shared.pipeline).closed.clone().unwrap_or_else(|| "closed".into())
     }
 
     fn disconnected(&self, api: ApiKey, reason: Arc<str>) -> ClientError {
@@ -304,7 +355,7 @@ impl Pipeline {
         &mut self,
         frames: &mpsc::UnboundedSender<Outgoing>,
         mut frame: BytesMut,
-        unanswered: Option<Unanswered>,
+        unanswered: Option<Unwritten>,
     ) -> i32 {
         /// After the length, the API key and the version.
         const CORRELATION_ID_AT: usize = 8;

@@ -37,7 +37,7 @@ pub use address::{Address, InvalidAddress};
 pub use admin::{Admin, ConfigChange, ConfigResource, NewTopic, PerItem, Target};
 pub use cluster::{Client, CoordinatorKind};
 pub use config::ClientConfig;
-pub use connection::Connection;
+pub use connection::{Connection, PrivateCallError};
 pub use consumer::{Consumer, ConsumerConfig, PolledRecords};
 pub use error::ClientError;
 pub use metadata::{BrokerMetadata, Metadata, PartitionMetadata, TopicMetadata};

@@ -1,0 +1,20 @@
+//! The metadata quorum over the network: the sockets between this node's controller and the others.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `links` | connections to other controllers' listeners: one for each endpoint and kind of traffic |
+//! | `link` | one of them: dialled when needed, again after a while when that failed |
+//! | `transport` | calls between members of the quorum, over links |
+//! | `listener` | what a controller listener answers |
+//!
+//! Nothing here decides: what calls mean is the controller's, in `weir_controller::quorum`. Nothing here runs on the threads
+//! that serve data: links live on the controller's runtime, controller listeners have a network thread of their own.
+
+mod link;
+mod links;
+mod listener;
+mod transport;
+
+pub(crate) use links::{Lane, PeerLinks};
+pub(crate) use listener::ControllerListener;
+pub(crate) use transport::TcpPeerTransport;

@@ -1,0 +1,143 @@
+//! Brings this node's controller up: alone at once, or together with the others of its quorum.
+//!
+//! With others, members must be answered before this node can lead or follow, so its controller listeners are served first,
+//! on a network thread that no data ever reaches; then it waits for its quorum.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use weir_controller::decide::Defaults;
+use weir_controller::forward::MAX_FORWARDED_BYTES;
+use weir_controller::quorum::{
+    Controller, ControllerConfig, MAX_PEER_RPC_BYTES, PeerConfig, StartError as ControllerError,
+};
+use weir_storage::manager::LogManager;
+
+use super::host_name::host_name;
+use super::interrupt::StartInterrupt;
+use super::{Secured, StartError, net_listeners, tls};
+use crate::broker::FEATURES;
+use crate::config::catalog::Catalog;
+use crate::config::effective::Layers;
+use crate::config::{BrokerConfig, QuorumConfig};
+use crate::net::{BoundNetwork, ConnectionLimits, Network, NetworkConfig, SecurityProtocol};
+use crate::quorum::{ControllerListener, PeerLinks, TcpPeerTransport};
+
+/// Connections to a controller listener: a few from each node, and tools.
+const MAX_CONNECTIONS: usize = 16_384;
+
+/// What requests being received or waiting on controller listeners may hold in all.
+const MAX_QUEUED_BYTES: u64 = 256 << 20;
+
+/// A frame's header, at most.
+const HEADER_BYTES: usize = 64 * 1024;
+
+/// Controller listeners that are bound and not yet served.
+pub(super) struct BoundControllers {
+    network: BoundNetwork,
+}
+
+/// A controller, and what connects it with others.
+pub(super) struct RunningController {
+    pub(super) controller: Arc<Controller>,
+    /// With others.
+    pub(super) network: Option<Network<ControllerListener>>,
+    pub(super) links: Option<Arc<PeerLinks>>,
+}
+
+/// Binds the controller listeners of a node that has others.
+pub(super) fn bind(config: &BrokerConfig, secured: &mut Secured) -> Result<Option<BoundControllers>, StartError> {
+    let Some(quorum) = &config.quorum else { return Ok(None) };
+    let network = NetworkConfig {
+        thread_name: "weir-peers",
+        network_threads: 1,
+        connection_limits: ConnectionLimits { max: MAX_CONNECTIONS, ..ConnectionLimits::default() },
+        socket_send_buffer_bytes: None,
+        socket_receive_buffer_bytes: None,
+        socket_request_max_bytes: MAX_PEER_RPC_BYTES.max(MAX_FORWARDED_BYTES) + HEADER_BYTES,
+        queued_max_request_bytes: MAX_QUEUED_BYTES,
+        ..NetworkConfig::default()
+    };
+    let listeners = net_listeners(config, &quorum.listeners, secured)?;
+    Ok(Some(BoundControllers { network: BoundNetwork::bind(network, listeners)? }))
+}
+
+impl BoundControllers {
+    pub(super) fn addresses(&self) -> Vec<(Arc<str>, SocketAddr)> {
+        self.network.local_addresses()
+    }
+}
+
+/// Starts the controller; returns once it leads, or follows a leader, and its image is complete.
+pub(super) fn start(
+    config: &BrokerConfig,
+    logs: &LogManager,
+    bound: Option<BoundControllers>,
+    interrupt: &StartInterrupt,
+) -> Result<RunningController, StartError> {
+    let (Some(quorum), Some(bound)) = (&config.quorum, bound) else {
+        let controller = Controller::start(controller_config(config, logs))?;
+        return Ok(RunningController { controller: Arc::new(controller), network: None, links: None });
+    };
+    let links = Arc::new(PeerLinks::new(tls(config, quorum)?));
+    let ports: Vec<u16> = bound.addresses().iter().map(|(_, address)| address.port()).collect();
+    let starting = Controller::launch(ControllerConfig {
+        endpoints: quorum.endpoints(config.node_id, &ports, &host_name().unwrap_or_else(|| "localhost".to_owned())),
+        peers: Some(PeerConfig {
+            transport: Arc::new(TcpPeerTransport::new(Arc::clone(&links))),
+            voters: quorum.voters.clone(),
+            may_vote: config.roles.controller,
+            timing: quorum.timing,
+            liveness: None,
+        }),
+        ..controller_config(config, logs)
+    })?;
+    let service = starting.peer_service().ok_or(StartError::Controller(ControllerError::Stopped))?;
+    let network = bound.network.start(Arc::new(ControllerListener::new(service))).map_err(StartError::Thread)?;
+    interrupt.abort_with(starting.abort_handle());
+    let ready = starting.ready();
+    interrupt.quorum_found();
+    let controller = match ready {
+        Ok(controller) => Arc::new(controller),
+        Err(error) => {
+            network.shutdown();
+            return Err(match interrupt.is_interrupted() {
+                true => StartError::Interrupted,
+                false => error.into(),
+            });
+        }
+    };
+    network.handler().set_controller(Arc::clone(&controller));
+    Ok(RunningController { controller, network: Some(network), links: Some(links) })
+}
+
+/// What every controller is started with; one without others needs no more.
+fn controller_config(config: &BrokerConfig, logs: &LogManager) -> ControllerConfig {
+    let settings = &config.settings;
+    let dirs = logs.dirs();
+    let metadata_dir = dirs.iter().find(|dir| dir.path == config.metadata_log_dir).unwrap_or(&dirs[0]);
+    let supported = FEATURES.iter().map(|feature| (Arc::from(feature.name), (feature.min, feature.max)));
+    ControllerConfig {
+        node_id: config.node_id,
+        directory_id: metadata_dir.id,
+        directory: metadata_dir.path.clone(),
+        cluster_id: logs.cluster_id().map(Arc::from),
+        endpoints: Vec::new(),
+        peers: None,
+        catalog: Arc::new(Catalog::new(settings.clone())),
+        defaults: Defaults {
+            num_partitions: settings.number("num.partitions") as i32,
+            replication_factor: settings.number("default.replication.factor") as i16,
+            delete_topic_enable: settings.flag("delete.topic.enable"),
+            supported_features: supported.collect(),
+        },
+    }
+}
+
+/// How other controllers' listeners are dialled.
+fn tls(config: &BrokerConfig, quorum: &QuorumConfig) -> Result<Option<weir_protocol::client::TlsConfig>, StartError> {
+    match quorum.protocol {
+        SecurityProtocol::Plaintext => Ok(None),
+        SecurityProtocol::Ssl => tls::dialling(Layers::of_settings(&config.settings), &quorum.listener_name).map(Some),
+    }
+}
