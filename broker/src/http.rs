@@ -1,7 +1,8 @@
 //! The HTTP listener: metrics and health.
 //!
 //! `/metrics` is Prometheus' text; `/health/live` answers while the process runs; `/health/ready` answers 200 once the
-//! broker is registered, unfenced and has its logs open, and 503 with the reason until then.
+//! broker is registered, unfenced and has its logs open (a controller alone: while an active controller is known), and 503 with
+//! the reason otherwise.
 
 use std::sync::Arc;
 
@@ -12,9 +13,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
 
-use crate::broker::Broker;
 use crate::config::BrokerConfig;
-use crate::metrics::Exposition;
 use crate::server::StartError;
 
 /// Prometheus' text format, as OpenMetrics names it.
@@ -33,14 +32,17 @@ pub fn bind(config: &BrokerConfig) -> Result<Option<std::net::TcpListener>, Star
     }
 }
 
-#[derive(Clone)]
-struct Shown {
-    broker: Arc<Broker>,
-    exposition: Arc<Exposition>,
+/// What a node tells over HTTP.
+pub trait Monitored: Send + Sync + 'static {
+    /// Why it does not serve, if it does not.
+    fn unreadiness(&self) -> Option<String>;
+
+    /// Its metrics, as Prometheus reads them.
+    fn exposition(self: Arc<Self>) -> String;
 }
 
 /// Serves until the future is dropped.
-pub async fn serve(listener: std::net::TcpListener, broker: Arc<Broker>, exposition: Arc<Exposition>) {
+pub async fn serve(listener: std::net::TcpListener, node: Arc<dyn Monitored>) {
     let listener = match listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener)) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "the HTTP listener cannot be served"),
@@ -49,18 +51,18 @@ pub async fn serve(listener: std::net::TcpListener, broker: Arc<Broker>, exposit
         .route("/metrics", get(metrics))
         .route("/health/live", get(async || "live\n"))
         .route("/health/ready", get(ready))
-        .with_state(Shown { broker, exposition });
+        .with_state(node);
     if let Err(error) = axum::serve(listener, routes).await {
         tracing::error!(%error, "the HTTP listener stopped");
     }
 }
 
-async fn metrics(State(shown): State<Shown>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, METRICS_TYPE)], shown.exposition.render())
+async fn metrics(State(node): State<Arc<dyn Monitored>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, METRICS_TYPE)], node.exposition())
 }
 
-async fn ready(State(shown): State<Shown>) -> (StatusCode, String) {
-    match shown.broker.unreadiness() {
+async fn ready(State(node): State<Arc<dyn Monitored>>) -> (StatusCode, String) {
+    match node.unreadiness() {
         None => (StatusCode::OK, "ready\n".to_owned()),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }

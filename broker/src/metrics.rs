@@ -7,14 +7,17 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
+use weir_controller::quorum::Controller;
 use weir_protocol::api::ApiKey;
 
 use crate::broker::Broker;
+use crate::http::Monitored;
 use crate::net::NetworkMetrics;
 
 /// One more than the highest API key there is room for.
@@ -66,24 +69,34 @@ impl Exposition {
     pub fn new(broker: Arc<Broker>, network: Arc<NetworkMetrics>) -> Self {
         Self { broker, network }
     }
+}
 
-    /// All of it, as text.
-    pub fn render(self: &Arc<Self>) -> String {
-        let mut registry = Registry::with_prefix("weir");
-        registry.register_collector(Box::new(Gathered(self.clone())));
-        let mut text = String::new();
-        if let Err(error) = encode(&mut text, &registry) {
-            tracing::error!(%error, "metrics could not be written");
-            let _ = writeln!(text, "# {error}");
-        }
-        text
+/// What a collector gathers, as text.
+fn render(collector: impl Collector) -> String {
+    let mut registry = Registry::with_prefix("weir");
+    registry.register_collector(Box::new(collector));
+    let mut text = String::new();
+    if let Err(error) = encode(&mut text, &registry) {
+        tracing::error!(%error, "metrics could not be written");
+        let _ = writeln!(text, "# {error}");
+    }
+    text
+}
+
+impl Monitored for Exposition {
+    fn unreadiness(&self) -> Option<String> {
+        self.broker.unreadiness()
+    }
+
+    fn exposition(self: Arc<Self>) -> String {
+        render(Gathered(self))
     }
 }
 
 #[derive(Debug)]
 struct Gathered(Arc<Exposition>);
 
-impl prometheus_client::collector::Collector for Gathered {
+impl Collector for Gathered {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         self.broker(&mut encoder)?;
         self.requests(&mut encoder)?;
@@ -114,8 +127,7 @@ impl Gathered {
             under_replicated,
         )?;
         gauge(encoder, "partitions_offline", "Partitions of the cluster without a leader.", offline)?;
-        let active = broker.controller.active_controller().is_some_and(|active| active.node_id == id);
-        gauge(encoder, "controller_active", "1 if this node is the active controller.", usize::from(active))?;
+        controller(encoder, &broker.controller)?;
         gauge(encoder, "fetch_sessions", "Incremental fetch sessions.", broker.sessions.len())?;
         gauge(encoder, "purgatory_watched", "Partitions watched by waiting requests.", broker.arrivals.watched_keys())
     }
@@ -163,6 +175,33 @@ impl Gathered {
         }
         Ok(())
     }
+}
+
+/// What a node that is only a controller shows, as text.
+pub(crate) fn render_controller(controller: &Arc<Controller>) -> String {
+    render(GatheredOfController(Arc::clone(controller)))
+}
+
+struct GatheredOfController(Arc<Controller>);
+
+impl std::fmt::Debug for GatheredOfController {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("GatheredOfController").field(&self.0.node_id()).finish()
+    }
+}
+
+impl Collector for GatheredOfController {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
+        gauge(&mut encoder, "topics", "Topics of the cluster.", self.0.image().topic_count())?;
+        controller(&mut encoder, &self.0)
+    }
+}
+
+fn controller(encoder: &mut DescriptorEncoder<'_>, controller: &Controller) -> std::fmt::Result {
+    let active = controller.active_controller() == Some(controller.node_id());
+    gauge(encoder, "controller_active", "1 if this node is the active controller.", usize::from(active))?;
+    let lag = usize::try_from(controller.describe_quorum().lag_entries).unwrap_or(usize::MAX);
+    gauge(encoder, "metadata_lag_entries", "Committed changes of the metadata that are not applied here yet.", lag)
 }
 
 const COUNTER: prometheus_client::metrics::MetricType = prometheus_client::metrics::MetricType::Counter;

@@ -5,9 +5,11 @@
 //! serving as soon as its own is. A stop goes the other way, and ends with every log flushed and marked clean.
 
 mod controller;
+mod controller_node;
 mod error;
 pub(crate) mod host_name;
 mod interrupt;
+mod node;
 pub(crate) mod reconfigure;
 mod tls;
 
@@ -44,6 +46,7 @@ use crate::quorum::ControllerListener;
 use controller::RunningController;
 pub use error::StartError;
 pub use interrupt::StartInterrupt;
+pub use node::Node;
 use reconfigure::Reconfigurer;
 
 /// A running broker.
@@ -67,13 +70,13 @@ struct SideThread {
 
 impl Server {
     /// Starts a broker; returns once it is registered and answers.
-    pub fn start(config: BrokerConfig, interrupt: &StartInterrupt) -> Result<Self, StartError> {
+    fn start(config: BrokerConfig, interrupt: &StartInterrupt) -> Result<Self, StartError> {
         let mut secured = Secured::new();
         let network = bind(&config, &mut secured)?;
         let controllers = controller::bind(&config, &mut secured)?;
         let mut addresses = network.local_addresses();
         let broker_listeners = addresses.len();
-        addresses.extend(controllers.iter().flat_map(|controllers| controllers.addresses()));
+        addresses.extend(controllers.iter().flat_map(|controllers| controllers.local_addresses()));
         let http_listener = http::bind(&config)?;
         let logs = Arc::new(LogManager::open(log_manager_config(&config))?);
         let RunningController { controller, network: controller_network, links } =
@@ -135,7 +138,7 @@ impl Server {
         let exposition = Arc::new(Exposition::new(broker.clone(), network.metrics()));
         let http_address = http_listener.as_ref().and_then(|listener| listener.local_addr().ok());
         if let Some(listener) = http_listener {
-            side.handle.spawn(http::serve(listener, broker.clone(), exposition));
+            side.handle.spawn(http::serve(listener, exposition));
         }
         side.handle.spawn({
             let groups = groups.clone();
@@ -148,22 +151,22 @@ impl Server {
     }
 
     /// Each listener's name and the address it is bound to.
-    pub fn addresses(&self) -> &[(Arc<str>, SocketAddr)] {
+    fn addresses(&self) -> &[(Arc<str>, SocketAddr)] {
         &self.addresses
     }
 
     /// Where metrics and health are served.
-    pub fn http_address(&self) -> Option<SocketAddr> {
+    fn http_address(&self) -> Option<SocketAddr> {
         self.http_address
     }
 
     /// The cluster's id.
-    pub fn cluster_id(&self) -> Arc<str> {
+    fn cluster_id(&self) -> Arc<str> {
         self.broker.controller.cluster_id().clone()
     }
 
     /// Stops: hands leaderships over, answers what waits, ends the controller, flushes every log and marks the directories clean.
-    pub fn shutdown(self) {
+    fn shutdown(self) {
         self.broker.lifecycle.stop();
         self.broker.groups.shutdown();
         self.network.shutdown();
@@ -177,9 +180,7 @@ impl Server {
         // The publisher went with the controller, so the files thread has nobody to wait for once it is idle.
         drop(self.broker);
         drop(self.files);
-        if self.side.thread.join().is_err() {
-            tracing::error!("the side thread panicked");
-        }
+        self.side.stop();
     }
 }
 
@@ -193,6 +194,14 @@ impl SideThread {
         let thread = std::thread::Builder::new().name("weir-side".into());
         let thread = thread.spawn(move || runtime.block_on(stopped.notified())).map_err(StartError::Thread)?;
         Ok(Self { handle, stop, thread })
+    }
+
+    /// Ends what runs on it.
+    fn stop(self) {
+        self.stop.notify_one();
+        if self.thread.join().is_err() {
+            tracing::error!("the side thread panicked");
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use weir_broker::config::{BrokerConfig, Settings};
 use weir_broker::logging::{self, LogFormat};
-use weir_broker::server::{Server, StartError, StartInterrupt};
+use weir_broker::server::{Node, StartError, StartInterrupt};
 
 /// Run a broker: with no file a working single node, on loopback, in plaintext, with its data in ./weir-data.
 #[derive(Debug, Args)]
@@ -73,13 +73,13 @@ fn start(
     config: BrokerConfig,
     runtime: &Runtime,
     told_to_stop: &mut impl AsyncFnMut() -> &'static str,
-) -> Result<Option<Server>, String> {
+) -> Result<Option<Node>, String> {
     let start_interrupt = StartInterrupt::default();
     let (started, start) = oneshot::channel();
     let starting = {
         let start_interrupt = start_interrupt.clone();
         // Whoever waits for it does so until it has said something.
-        std::thread::spawn(move || drop(started.send(Server::start(config, &start_interrupt))))
+        std::thread::spawn(move || drop(started.send(Node::start(config, &start_interrupt))))
     };
     let outcome = runtime.block_on(async {
         tokio::pin!(start);

@@ -27,11 +27,13 @@ pub enum PrivateApi {
     PeerCall = 20_000,
     /// A change of the metadata, forwarded to the active controller.
     Submit = 20_001,
+    /// A member without a controller listener takes the next call that is meant for it, and answers the one before.
+    TakeCall = 20_002,
 }
 
 impl PrivateApi {
     /// Every private API.
-    pub const ALL: [Self; 2] = [Self::PeerCall, Self::Submit];
+    pub const ALL: [Self; 3] = [Self::PeerCall, Self::Submit, Self::TakeCall];
 
     /// The API with this key.
     pub fn from_key(key: i16) -> Option<Self> {

@@ -37,6 +37,8 @@ pub(crate) enum Lane {
     Life,
     /// Every other change of the metadata.
     Changes,
+    /// Calls that this node takes because nobody can dial it.
+    Session,
 }
 
 /// Connections to controllers. All of them live on one runtime.

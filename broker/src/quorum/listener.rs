@@ -17,6 +17,7 @@ use weir_controller::quorum::{Controller, PeerRpcKind, PeerService};
 use weir_protocol::ids::{BrokerId, Offset};
 use weir_protocol::private_api::{self, PrivateApi, PrivateRequest};
 
+use super::session_calls::{SessionCalls, TakeCall};
 use crate::net::{Chunk, ConnectionContext, Dispatch, Frame, Handler, Response};
 
 /// The version of every private API so far.
@@ -25,6 +26,7 @@ const VERSION: i16 = 0;
 /// Answers on controller listeners.
 pub(crate) struct ControllerListener {
     service: PeerService,
+    session_calls: Arc<SessionCalls>,
     /// Once it is ready.
     controller: OnceLock<Arc<Controller>>,
     sessions: Sessions,
@@ -59,8 +61,8 @@ impl Sessions {
 }
 
 impl ControllerListener {
-    pub(crate) fn new(service: PeerService) -> Self {
-        Self { service, controller: OnceLock::new(), sessions: Sessions::default() }
+    pub(crate) fn new(service: PeerService, session_calls: Arc<SessionCalls>) -> Self {
+        Self { service, session_calls, controller: OnceLock::new(), sessions: Sessions::default() }
     }
 
     /// From now on changes are taken.
@@ -89,6 +91,11 @@ impl ControllerListener {
             PrivateApi::Submit => {
                 let outcome = self.submit(connection, &request.body);
                 Ok(Dispatch::Waiting(Box::pin(async move { reply(correlation_id, outcome.await.encode()) })))
+            }
+            PrivateApi::TakeCall => {
+                let request = TakeCall::decode(request.body).ok_or("a member takes no call that way")?;
+                let taken = Arc::clone(&self.session_calls).take(request);
+                Ok(Dispatch::Waiting(Box::pin(async move { reply(correlation_id, taken.await) })))
             }
         }
     }

@@ -10,15 +10,17 @@ use weir_controller::quorum::{PeerAddress, PeerError, PeerFuture, PeerRpcKind, P
 use weir_protocol::private_api::PrivateApi;
 
 use super::links::{Lane, PeerLinks};
+use super::session_calls::SessionCalls;
 
-/// Carries calls to peers that have an endpoint.
+/// Carries calls to peers: over this node's links, or to those that nobody can dial over the sessions that they opened.
 pub(crate) struct TcpPeerTransport {
     links: Arc<PeerLinks>,
+    sessions: Arc<SessionCalls>,
 }
 
 impl TcpPeerTransport {
-    pub(crate) fn new(links: Arc<PeerLinks>) -> Self {
-        Self { links }
+    pub(crate) fn new(links: Arc<PeerLinks>, sessions: Arc<SessionCalls>) -> Self {
+        Self { links, sessions }
     }
 }
 
@@ -30,10 +32,11 @@ impl PeerTransport for TcpPeerTransport {
         body: Bytes,
         timeout: Duration,
     ) -> PeerFuture<Result<Bytes, PeerError>> {
-        let links = Arc::clone(&self.links);
+        let (links, sessions) = (Arc::clone(&self.links), Arc::clone(&self.sessions));
         Box::pin(async move {
             let Some(endpoint) = peer.endpoints.first() else {
-                return Err(PeerError::Unreachable(format!("{peer} has no controller listener")));
+                let id = peer.id.ok_or_else(|| PeerError::Unreachable("it has no address".to_owned()))?;
+                return sessions.call(id, kind, body, timeout).await;
             };
             let mut call = BytesMut::with_capacity(size_of::<i16>() + body.len());
             call.put_i16(kind as i16);

@@ -1,15 +1,16 @@
 //! Brings this node's controller up: alone at once, or together with the others of its quorum.
 //!
 //! With others, members must be answered before this node can lead or follow, so its controller listeners are served first,
-//! on a network thread that no data ever reaches; then it waits for its quorum.
+//! on a network thread that no data ever reaches; then it waits for its quorum. A node that is only a broker listens to no
+//! controller: it opens sessions with them and is called over these.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use weir_controller::decide::Defaults;
 use weir_controller::forward::MAX_FORWARDED_BYTES;
 use weir_controller::quorum::{
-    Controller, ControllerConfig, MAX_PEER_RPC_BYTES, PeerConfig, StartError as ControllerError,
+    ConfiguredVoters, Controller, ControllerConfig, ControllerEndpoint, MAX_PEER_RPC_BYTES, PeerConfig, RaftNodeId,
+    StartError as ControllerError,
 };
 use weir_storage::manager::LogManager;
 
@@ -21,7 +22,7 @@ use crate::config::catalog::Catalog;
 use crate::config::effective::Layers;
 use crate::config::{BrokerConfig, QuorumConfig};
 use crate::net::{BoundNetwork, ConnectionLimits, Network, NetworkConfig, SecurityProtocol};
-use crate::quorum::{ControllerListener, PeerLinks, TcpPeerTransport};
+use crate::quorum::{ControllerListener, PeerLinks, SessionCalls, Sessions, TcpPeerTransport};
 
 /// Connections to a controller listener: a few from each node, and tools.
 const MAX_CONNECTIONS: usize = 16_384;
@@ -32,11 +33,6 @@ const MAX_QUEUED_BYTES: u64 = 256 << 20;
 /// A frame's header, at most.
 const HEADER_BYTES: usize = 64 * 1024;
 
-/// Controller listeners that are bound and not yet served.
-pub(super) struct BoundControllers {
-    network: BoundNetwork,
-}
-
 /// A controller, and what connects it with others.
 pub(super) struct RunningController {
     pub(super) controller: Arc<Controller>,
@@ -46,8 +42,8 @@ pub(super) struct RunningController {
 }
 
 /// Binds the controller listeners of a node that has others.
-pub(super) fn bind(config: &BrokerConfig, secured: &mut Secured) -> Result<Option<BoundControllers>, StartError> {
-    let Some(quorum) = &config.quorum else { return Ok(None) };
+pub(super) fn bind(config: &BrokerConfig, secured: &mut Secured) -> Result<Option<BoundNetwork>, StartError> {
+    let Some(quorum) = config.quorum.as_ref().filter(|quorum| !quorum.listeners.is_empty()) else { return Ok(None) };
     let network = NetworkConfig {
         thread_name: "weir-peers",
         network_threads: 1,
@@ -59,56 +55,75 @@ pub(super) fn bind(config: &BrokerConfig, secured: &mut Secured) -> Result<Optio
         ..NetworkConfig::default()
     };
     let listeners = net_listeners(config, &quorum.listeners, secured)?;
-    Ok(Some(BoundControllers { network: BoundNetwork::bind(network, listeners)? }))
-}
-
-impl BoundControllers {
-    pub(super) fn addresses(&self) -> Vec<(Arc<str>, SocketAddr)> {
-        self.network.local_addresses()
-    }
+    Ok(Some(BoundNetwork::bind(network, listeners)?))
 }
 
 /// Starts the controller; returns once it leads, or follows a leader, and its image is complete.
 pub(super) fn start(
     config: &BrokerConfig,
     logs: &LogManager,
-    bound: Option<BoundControllers>,
+    bound: Option<BoundNetwork>,
     interrupt: &StartInterrupt,
 ) -> Result<RunningController, StartError> {
-    let (Some(quorum), Some(bound)) = (&config.quorum, bound) else {
+    let Some(quorum) = &config.quorum else {
         let controller = Controller::start(controller_config(config, logs))?;
         return Ok(RunningController { controller: Arc::new(controller), network: None, links: None });
     };
     let links = Arc::new(PeerLinks::new(tls(config, quorum)?));
-    let ports: Vec<u16> = bound.addresses().iter().map(|(_, address)| address.port()).collect();
+    let session_calls = Arc::new(SessionCalls::default());
+    let ports = bound.iter().flat_map(|bound| bound.local_addresses());
+    let ports: Vec<u16> = ports.map(|(_, address)| address.port()).collect();
+    let base = controller_config(config, logs);
+    let member = RaftNodeId { node_id: base.node_id, directory_id: base.directory_id };
     let starting = Controller::launch(ControllerConfig {
         endpoints: quorum.endpoints(config.node_id, &ports, &host_name().unwrap_or_else(|| "localhost".to_owned())),
         peers: Some(PeerConfig {
-            transport: Arc::new(TcpPeerTransport::new(Arc::clone(&links))),
+            transport: Arc::new(TcpPeerTransport::new(Arc::clone(&links), Arc::clone(&session_calls))),
             voters: quorum.voters.clone(),
             may_vote: config.roles.controller,
             timing: quorum.timing,
             liveness: None,
         }),
-        ..controller_config(config, logs)
+        ..base
     })?;
     let service = starting.peer_service().ok_or(StartError::Controller(ControllerError::Stopped))?;
-    let network = bound.network.start(Arc::new(ControllerListener::new(service))).map_err(StartError::Thread)?;
+    let (mut network, mut sessions) = (None, None);
+    match bound {
+        Some(bound) => {
+            let listener = Arc::new(ControllerListener::new(service, session_calls));
+            network = Some(bound.start(listener).map_err(StartError::Thread)?);
+        }
+        None => {
+            let _on_its_runtime = starting.runtime().enter();
+            let sessions = sessions.insert(Sessions::new(member, Arc::clone(&links), service));
+            sessions.open(configured_endpoints(&quorum.voters));
+        }
+    }
     interrupt.abort_with(starting.abort_handle());
     let ready = starting.ready();
     interrupt.quorum_found();
     let controller = match ready {
         Ok(controller) => Arc::new(controller),
         Err(error) => {
-            network.shutdown();
-            return Err(match interrupt.is_interrupted() {
-                true => StartError::Interrupted,
-                false => error.into(),
-            });
+            network.into_iter().for_each(Network::shutdown);
+            return Err(if interrupt.is_interrupted() { StartError::Interrupted } else { error.into() });
         }
     };
-    network.handler().set_controller(Arc::clone(&controller));
-    Ok(RunningController { controller, network: Some(network), links: Some(links) })
+    if let Some(network) = &network {
+        network.handler().set_controller(Arc::clone(&controller));
+    }
+    if let Some(sessions) = sessions {
+        controller.runtime().spawn(sessions.follow(Arc::downgrade(&controller)));
+    }
+    Ok(RunningController { controller, network, links: Some(links) })
+}
+
+/// Where the configuration says that controllers are.
+fn configured_endpoints(voters: &ConfiguredVoters) -> Vec<ControllerEndpoint> {
+    match voters {
+        ConfiguredVoters::Named(voters) => voters.values().flatten().cloned().collect(),
+        ConfiguredVoters::Bootstrap(servers) => servers.clone(),
+    }
 }
 
 /// What every controller is started with; one without others needs no more.
