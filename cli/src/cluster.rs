@@ -1,15 +1,18 @@
-//! `weir cluster`: the cluster as a whole (DescribeCluster, KIP-700).
+//! `weir cluster`: the cluster as a whole: its brokers (DescribeCluster, KIP-700) and its metadata quorum (KIP-595, KIP-853).
+
+mod describe;
+mod quorum;
+mod voter;
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
 use weir_protocol::client::Admin;
-use weir_protocol::messages::DescribeClusterResponse;
+use weir_protocol::ids::BrokerId;
 
 use crate::cluster_options::ClusterOptions;
 use crate::command_error::CommandError;
-use crate::output::{self, Format, numbers, words};
+use crate::output;
 
-/// Show the cluster and its brokers.
+/// Show the cluster, its brokers and its quorum, and change who belongs to it.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -22,75 +25,31 @@ pub(crate) struct Arguments {
 enum Action {
     /// Show the cluster's id, its controller and its brokers.
     Describe,
-}
-
-#[derive(Debug, Serialize)]
-struct Cluster {
-    cluster_id: String,
-    controller_id: Option<i32>,
-    brokers: Vec<Broker>,
-}
-
-#[derive(Debug, Serialize)]
-struct Broker {
-    id: i32,
-    host: String,
-    port: i32,
-    rack: Option<String>,
+    /// Show who votes in the metadata quorum, who learns from it, and how far each is.
+    Quorum,
+    /// Give a controller that runs a vote in the metadata quorum.
+    AddVoter(voter::AddArguments),
+    /// Take a controller's vote.
+    RemoveVoter(voter::RemoveArguments),
+    /// Forget a broker that will not come back; its replicas stay where they are until they are moved.
+    Unregister {
+        /// The broker's `node.id`.
+        broker: i32,
+    },
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), CommandError> {
-    let Action::Describe = arguments.action;
+    let format = arguments.cluster.output;
     let admin = Admin::new(arguments.cluster.connect().await?);
-    let described = admin.describe_cluster().await;
-    let described = described.map_err(|error| CommandError::client("describe the cluster", error))?;
-    let cluster = Cluster::from(&described);
-    match arguments.cluster.output {
-        Format::Json => output::print_json(&cluster),
-        Format::Table => output::print(&cluster.table()),
-    }
-}
-
-impl From<&DescribeClusterResponse> for Cluster {
-    fn from(response: &DescribeClusterResponse) -> Self {
-        let broker = |broker: &weir_protocol::messages::describe_cluster_response::DescribeClusterBroker| Broker {
-            id: broker.broker_id.0,
-            host: broker.host.to_string(),
-            port: broker.port,
-            rack: broker.rack.as_ref().map(ToString::to_string),
-        };
-        let mut brokers: Vec<_> = response.brokers.iter().map(broker).collect();
-        brokers.sort_by_key(|broker| broker.id);
-        Self {
-            cluster_id: response.cluster_id.to_string(),
-            controller_id: Some(response.controller_id.0).filter(|&id| id >= 0),
-            brokers,
+    match arguments.action {
+        Action::Describe => describe::run(&admin, format).await,
+        Action::Quorum => quorum::run(&admin, format).await,
+        Action::AddVoter(add) => voter::add(&admin, add, format).await,
+        Action::RemoveVoter(remove) => voter::remove(&admin, &remove, format).await,
+        Action::Unregister { broker } => {
+            let done = admin.unregister_broker(BrokerId(broker)).await;
+            done.map_err(|error| CommandError::client(format!("unregister broker {broker}"), error))?;
+            output::done(format, &format!("broker {broker} is forgotten"))
         }
-    }
-}
-
-impl Cluster {
-    fn table(&self) -> String {
-        let columns = [numbers("BROKER"), words("HOST"), numbers("PORT"), words("RACK"), words("CONTROLLER")];
-        let rows = self.brokers.iter().map(|broker| {
-            let controller = if self.controller_id == Some(broker.id) { "yes" } else { "" };
-            let rack = output::or_dash(broker.rack.as_ref());
-            [broker.id.to_string(), broker.host.clone(), broker.port.to_string(), rack, controller.to_owned()]
-        });
-        format!("cluster {}\n\n{}", self.cluster_id, output::table(columns, rows))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_controller_is_marked() {
-        let broker = |id| Broker { id, host: "host".to_owned(), port: 9092, rack: (id == 2).then(|| "a".to_owned()) };
-        let cluster = Cluster { cluster_id: "id".into(), controller_id: Some(2), brokers: vec![broker(1), broker(2)] };
-        let expected = "cluster id\n\n\
-                        BROKER  HOST  PORT  RACK  CONTROLLER\n     1  host  9092  -\n     2  host  9092  a     yes";
-        assert_eq!(cluster.table(), expected);
     }
 }

@@ -13,7 +13,14 @@ use crate::output::Format;
 #[derive(Debug, Args)]
 pub(crate) struct ClusterOptions {
     /// Brokers to ask first: host:port, with commas between several.
-    #[arg(long, global = true, env = "WEIR_BOOTSTRAP", default_value = "127.0.0.1:9092", value_name = "HOST:PORT")]
+    #[arg(
+        long,
+        global = true,
+        env = "WEIR_BOOTSTRAP",
+        default_value = "127.0.0.1:9092",
+        value_name = "HOST:PORT",
+        alias = "bootstrap-server"
+    )]
     bootstrap: Bootstrap,
     /// Encrypt, and believe brokers whose certificate a CA of this PEM file has signed.
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "tls_insecure")]

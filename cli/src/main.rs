@@ -10,6 +10,7 @@ mod command_error;
 mod consume;
 mod nearest;
 mod output;
+mod partition;
 mod produce;
 mod serve;
 mod timestamp;
@@ -39,7 +40,9 @@ enum Command {
     Produce(produce::Arguments),
     /// Read records of a topic.
     Consume(consume::Arguments),
-    /// Show the cluster and its brokers.
+    /// Move partitions between brokers and elect their leaders.
+    Partition(partition::Arguments),
+    /// Show the cluster, its brokers and its quorum, and change who belongs to it.
     Cluster(cluster::Arguments),
 }
 
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Topic(arguments) => run(topic::run(arguments)),
         Command::Produce(arguments) => run(produce::run(arguments)),
         Command::Consume(arguments) => run(consume::run(arguments)),
+        Command::Partition(arguments) => run(partition::run(arguments)),
         Command::Cluster(arguments) => run(cluster::run(arguments)),
     };
     match outcome {

@@ -65,6 +65,14 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<(), CommandError> {
     print(&text)
 }
 
+/// Says that something was done.
+pub(crate) fn done(format: Format, sentence: &str) -> Result<(), CommandError> {
+    match format {
+        Format::Json => print_json(&serde_json::json!({ "done": sentence })),
+        Format::Table => print(sentence),
+    }
+}
+
 /// Numbers with commas between, or a dash for none.
 pub(crate) fn joined(ids: &[i32]) -> String {
     match ids {

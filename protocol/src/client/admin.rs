@@ -118,7 +118,7 @@ impl ConfigChange {
 }
 
 /// The worst that must be tried again among the codes of an answer.
-fn retry_code(codes: impl IntoIterator<Item = i16>) -> ErrorCode {
+pub(super) fn retry_code(codes: impl IntoIterator<Item = i16>) -> ErrorCode {
     let not_controller = |code: &ErrorCode| matches!(code, ErrorCode::NotController);
     codes.into_iter().map(ErrorCode::from_code).find(not_controller).unwrap_or(ErrorCode::None)
 }
@@ -134,11 +134,17 @@ impl Admin {
         &self.client
     }
 
-    fn timeout_ms(&self) -> i32 {
+    pub(super) fn timeout_ms(&self) -> i32 {
         self.client.config().request_timeout.as_millis().min(i32::MAX as u128) as i32
     }
 
-    fn item(&self, api: ApiKey, subject: &str, code: i16, message: Option<&StrBytes>) -> Result<(), ClientError> {
+    pub(super) fn item(
+        &self,
+        api: ApiKey,
+        subject: &str,
+        code: i16,
+        message: Option<&StrBytes>,
+    ) -> Result<(), ClientError> {
         match ErrorCode::from_code(code) {
             ErrorCode::None => Ok(()),
             code => Err(ClientError::Refused {
@@ -259,7 +265,7 @@ impl Admin {
         self.item(ApiKey::CreatePartitions, topic, result.error_code, result.error_message.as_ref())
     }
 
-    fn missing(&self, api: ApiKey, subject: &str) -> ClientError {
+    pub(super) fn missing(&self, api: ApiKey, subject: &str) -> ClientError {
         ClientError::Missing { address: self.client.bootstrap_address(), api, subject: subject.to_owned() }
     }
 
