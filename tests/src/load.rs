@@ -33,7 +33,7 @@ pub struct Load {
     /// `bootstrap.servers`.
     pub bootstrap: String,
     /// The topic.
-    pub topic: &'static str,
+    pub topic: String,
     /// Its partitions.
     pub partitions: i32,
     /// What is set on the producer beside what every one has.
@@ -96,7 +96,7 @@ impl Load {
     /// Creates the topic with as many replicas, and with what is set on it.
     pub fn create_topic(&self, replicas: i32, configs: &[(&str, &str)]) -> Result<(), AnyError> {
         let admin: AdminClient<DefaultClientContext> = client(&self.bootstrap).create()?;
-        let topic = NewTopic::new(self.topic, self.partitions, TopicReplication::Fixed(replicas));
+        let topic = NewTopic::new(&self.topic, self.partitions, TopicReplication::Fixed(replicas));
         let topic = configs.iter().fold(topic, |topic, (key, value)| topic.set(key, value));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         for created in runtime.block_on(admin.create_topics([&topic], &AdminOptions::new()))? {
@@ -141,7 +141,7 @@ impl Load {
                 value[..8].copy_from_slice(&sequence.to_be_bytes());
                 // No two records have one key, so that compaction takes none away.
                 let key = sequence.to_be_bytes();
-                let record = BaseRecord::<[u8], [u8], Box<u64>>::with_opaque_to(load.topic, Box::new(sequence));
+                let record = BaseRecord::<[u8], [u8], Box<u64>>::with_opaque_to(&load.topic, Box::new(sequence));
                 match producer.send(record.partition(partition).key(&key).payload(&value)) {
                     Ok(()) => sequence += 1,
                     Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
@@ -156,12 +156,12 @@ impl Load {
 
     fn consumer(&self) -> Result<BaseConsumer<Quiet>, AnyError> {
         let mut config = client(&self.bootstrap);
-        config.set("group.id", self.topic).set("enable.auto.commit", "false").set("fetch.wait.max.ms", "50");
+        config.set("group.id", &self.topic).set("enable.auto.commit", "false").set("fetch.wait.max.ms", "50");
         config.set("fetch.error.backoff.ms", "10");
         let consumer: BaseConsumer<Quiet> = config.create_with_context(Quiet)?;
         let mut partitions = TopicPartitionList::new();
         for partition in 0..self.partitions {
-            partitions.add_partition_offset(self.topic, partition, Offset::Beginning)?;
+            partitions.add_partition_offset(&self.topic, partition, Offset::Beginning)?;
         }
         consumer.assign(&partitions)?;
         Ok(consumer)
@@ -191,7 +191,7 @@ impl Load {
         let consumer = self.consumer()?;
         let mut left = HashMap::new();
         for partition in 0..self.partitions {
-            let (start, end) = consumer.fetch_watermarks(self.topic, partition, self.settle)?;
+            let (start, end) = consumer.fetch_watermarks(&self.topic, partition, self.settle)?;
             if end > start {
                 left.insert(partition, end);
             }

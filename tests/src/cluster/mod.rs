@@ -83,13 +83,8 @@ impl Cluster {
         Ok(found)
     }
 
-    /// CPU-seconds that the nodes which run have used.
-    pub fn cpu_seconds(&self) -> io::Result<f64> {
-        self.nodes.iter().filter_map(Node::pid).map(crate::usage::cpu_seconds).sum()
-    }
-
-    /// Resident bytes of the nodes that run.
-    pub fn resident_bytes(&self) -> io::Result<f64> {
-        self.nodes.iter().filter_map(Node::pid).map(crate::usage::resident_bytes).sum()
+    /// The process ids of the nodes that run.
+    pub fn pids(&self) -> Vec<u32> {
+        self.nodes.iter().filter_map(Node::pid).collect()
     }
 }

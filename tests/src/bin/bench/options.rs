@@ -41,6 +41,9 @@ pub(crate) struct Options {
     /// Megabytes that Apache Kafka handles before it is measured: its first minute is not its steady state.
     #[arg(long, default_value_t = 2000)]
     pub(crate) kafka_warm_up_megabytes: u64,
+    /// How often a node is killed under load.
+    #[arg(long)]
+    pub(crate) kills: Option<usize>,
     /// Where the brokers keep their data during the run (default: a temporary directory of its own, removed at the end).
     #[arg(long)]
     pub(crate) work_dir: Option<PathBuf>,
@@ -70,6 +73,10 @@ pub(crate) enum Scenario {
     Restart,
     /// Every acknowledgement waits for an fsync (`flush.messages=1`).
     Fsync,
+    /// Three nodes, replication 3: produce, 1,000 records/s one at a time, memory, idle CPU, 10,000 partitions.
+    Cluster,
+    /// Three nodes under load, one of them killed, frozen or restarted: the longest gap in acknowledged writes.
+    Failover,
 }
 
 impl Options {
@@ -111,5 +118,10 @@ impl Options {
     /// Partitions of the restart.
     pub(crate) fn restart_partitions(&self) -> u32 {
         self.restart_partitions.unwrap_or(if self.quick { 500 } else { 10_000 })
+    }
+
+    /// How often a node is killed under load.
+    pub(crate) fn kills(&self) -> usize {
+        self.kills.unwrap_or(if self.quick { 3 } else { 50 })
     }
 }

@@ -120,7 +120,7 @@ impl Subject {
 
     /// This work for this broker.
     pub(crate) fn load(&mut self, work: Work) -> Load {
-        Load { bootstrap: self.bootstrap(), broker_pid: self.pid(), work }
+        Load { bootstrap: self.bootstrap(), broker_pids: vec![self.pid()], work }
     }
 
     /// Stops it as an operator does, and returns how long that took.

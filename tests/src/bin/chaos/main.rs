@@ -51,7 +51,7 @@ fn main() -> Result<ExitCode, AnyError> {
     let bootstrap = weir.bootstrap();
     let load = Load {
         bootstrap: bootstrap.clone(),
-        topic: TOPIC,
+        topic: TOPIC.to_owned(),
         partitions: PARTITIONS,
         producer: vec![("compression.codec", plan.codec.to_owned())],
         pace: None,

@@ -94,7 +94,7 @@ fn settings() -> Vec<String> {
 fn begin(cluster: &Cluster) -> Result<Running, AnyError> {
     let load = Load {
         bootstrap: cluster.bootstrap(),
-        topic: TOPIC,
+        topic: TOPIC.to_owned(),
         partitions: PARTITIONS,
         // A node that does not answer must not keep the records of others waiting for room.
         producer: vec![("queue.buffering.max.messages", "1000000".into()), ("request.timeout.ms", "1000".into())],

@@ -20,7 +20,7 @@ pub(super) fn run(load: &Load, topic: &str, partitions: u32, bytes: u64) -> Resu
     for partition in 0..partitions {
         assignment.add_partition_offset(topic, i32::try_from(partition)?, Offset::Beginning)?;
     }
-    let before = Both::now(load.broker_pid)?;
+    let before = Both::now(&load.broker_pids)?;
     let started = Instant::now();
     consumer.assign(&assignment)?;
     let mut received = 0;
@@ -29,5 +29,5 @@ pub(super) fn run(load: &Load, topic: &str, partitions: u32, bytes: u64) -> Resu
         received += record.payload_len() as u64;
     }
     let seconds = started.elapsed().as_secs_f64();
-    Ok(before.until_now(load.broker_pid, seconds, received)?)
+    Ok(before.until_now(&load.broker_pids, seconds, received)?)
 }

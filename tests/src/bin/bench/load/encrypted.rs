@@ -52,7 +52,7 @@ async fn produce(
     let (batch, values_bytes) = batch(batch_bytes)?;
     let batches = bytes / values_bytes;
     let sent = Arc::new(AtomicU64::new(0));
-    let before = Both::now(load.broker_pid)?;
+    let before = Both::now(&load.broker_pids)?;
     let started = Instant::now();
     let mut senders = JoinSet::new();
     for index in 0..partitions * IN_FLIGHT {
@@ -72,7 +72,7 @@ async fn produce(
     while let Some(sender) = senders.join_next().await {
         sender??;
     }
-    Ok(before.until_now(load.broker_pid, started.elapsed().as_secs_f64(), batches * values_bytes)?)
+    Ok(before.until_now(&load.broker_pids, started.elapsed().as_secs_f64(), batches * values_bytes)?)
 }
 
 /// A batch of about this size, and how many bytes of values it holds.

@@ -34,7 +34,7 @@ pub(super) fn run(load: &Load, prefix: &str, topics: u32, partitions: u32) -> Re
     let names: Vec<String> = (0..topics).map(|topic| format!("{prefix}{topic}")).collect();
     let new = |name: &String| NewTopic { name: name.clone(), partitions, configs: &[] };
     let new: Vec<NewTopic<'_>> = names.iter().map(new).collect();
-    let before = Both::now(load.broker_pid)?;
+    let before = Both::now(&load.broker_pids)?;
     let started = Instant::now();
     wire.create_topics(&new)?;
     for name in &names {
@@ -44,7 +44,7 @@ pub(super) fn run(load: &Load, prefix: &str, topics: u32, partitions: u32) -> Re
         }
     }
     producer.flush(PATIENCE)?;
-    let run = before.until_now(load.broker_pid, started.elapsed().as_secs_f64(), 0)?;
+    let run = before.until_now(&load.broker_pids, started.elapsed().as_secs_f64(), 0)?;
     let (done, wanted) = (producer.context().0.load(Ordering::Relaxed), u64::from(topics * partitions));
     if done != wanted {
         return Err(format!("{done} of {wanted} partitions acknowledged a record").into());

@@ -36,7 +36,8 @@ const VALUES: usize = 256;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Load {
     pub(crate) bootstrap: String,
-    pub(crate) broker_pid: u32,
+    /// Every process whose CPU time counts as the broker's.
+    pub(crate) broker_pids: Vec<u32>,
     pub(crate) work: Work,
 }
 
@@ -117,13 +118,14 @@ struct Both {
 }
 
 impl Both {
-    fn now(broker_pid: u32) -> io::Result<Both> {
-        Ok(Both { broker: usage::cpu_seconds(broker_pid)?, client: usage::cpu_seconds(std::process::id())? })
+    fn now(broker_pids: &[u32]) -> io::Result<Both> {
+        let broker = broker_pids.iter().copied().map(usage::cpu_seconds).sum::<io::Result<f64>>()?;
+        Ok(Both { broker, client: usage::cpu_seconds(std::process::id())? })
     }
 
     /// What was used since, in `seconds` and for `bytes`.
-    fn until_now(&self, broker_pid: u32, seconds: f64, bytes: u64) -> io::Result<LoadRun> {
-        let now = Both::now(broker_pid)?;
+    fn until_now(&self, broker_pids: &[u32], seconds: f64, bytes: u64) -> io::Result<LoadRun> {
+        let now = Both::now(broker_pids)?;
         Ok(LoadRun {
             broker_cpu_seconds: now.broker - self.broker,
             client_cpu_seconds: now.client - self.client,

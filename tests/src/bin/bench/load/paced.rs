@@ -63,11 +63,11 @@ pub(super) fn run(
     let values = values();
     let mut value = vec![0; VALUE_BYTES];
     let mut pace = Pace::new(rate);
-    let mut before = (Both::now(load.broker_pid)?, Instant::now());
+    let mut before = (Both::now(&load.broker_pids)?, Instant::now());
     for index in 0..records {
         pace.wait();
         if index == warm_up {
-            before = (Both::now(load.broker_pid)?, Instant::now());
+            before = (Both::now(&load.broker_pids)?, Instant::now());
         }
         value.copy_from_slice(&values[index as usize % values.len()]);
         let sent_ns = u64::try_from(epoch.elapsed().as_nanos())?;
@@ -78,7 +78,7 @@ pub(super) fn run(
         producer.send(record).map_err(|(error, _)| error)?;
     }
     let mut run =
-        before.0.until_now(load.broker_pid, before.1.elapsed().as_secs_f64(), seconds * rate * VALUE_BYTES as u64)?;
+        before.0.until_now(&load.broker_pids, before.1.elapsed().as_secs_f64(), seconds * rate * VALUE_BYTES as u64)?;
     producer.flush(PATIENCE)?;
     let acknowledgements = producer.context();
     let failed = acknowledgements.failed.load(Ordering::Relaxed);

@@ -49,7 +49,7 @@ pub(super) fn run(
     producer.client().fetch_metadata(Some(topic), PATIENCE)?;
     let values = values();
     let records = bytes / VALUE_BYTES as u64;
-    let before = Both::now(load.broker_pid)?;
+    let before = Both::now(&load.broker_pids)?;
     let started = Instant::now();
     for index in 0..records {
         let partition = i32::try_from(index % u64::from(partitions))?;
@@ -68,7 +68,7 @@ pub(super) fn run(
     }
     producer.flush(PATIENCE)?;
     let seconds = started.elapsed().as_secs_f64();
-    let run = before.until_now(load.broker_pid, seconds, records * VALUE_BYTES as u64)?;
+    let run = before.until_now(&load.broker_pids, seconds, records * VALUE_BYTES as u64)?;
     let outcome = producer.context();
     let (done, failed) = (outcome.done.load(Ordering::Relaxed), outcome.failed.load(Ordering::Relaxed));
     if done != records || failed != 0 {

@@ -81,6 +81,23 @@ pub(crate) static FIGURES: &[Figure] = &[
     more("fsync.100.rate", "the same, 100 partitions", MB_PER_SECOND),
     told("fsync.ack.p50", "flush.messages=1, 200 records/s: acknowledgement p50", "ms"),
     told("fsync.ack.p99", "  acknowledgement p99", "ms"),
+    // The loop's figure is what three nodes cannot do without: 3 x (receive, checksum, write) and 2 x sendfile.
+    held("cluster.64k.cpu", "three nodes: produce acks=all, 64 KiB batches", CPU_PER_GB, Bar::TimesLoop(1.8)),
+    more("cluster.64k.rate", "  the same", MB_PER_SECOND),
+    held("cluster.16k.cpu", "three nodes: produce acks=all, 16 KiB batches", CPU_PER_GB, Bar::TimesLoop(2.5)),
+    more("cluster.16k.rate", "  the same", MB_PER_SECOND),
+    held("cluster.paced.cpu", "three nodes: 1,000 records/s one at a time: CPU of all", OF_A_CORE, Bar::AtMost(35.0)),
+    held("cluster.paced.ack.p50", "  acknowledgement p50", "ms", Bar::AtMost(0.6)),
+    held("cluster.paced.ack.p99", "  acknowledgement p99", "ms", Bar::AtMost(3.0)),
+    held("cluster.memory", "three nodes: memory after those runs, all", "MB", Bar::AtMost(80.0)),
+    held("cluster.idle.cpu", "three nodes: idle CPU, all", OF_A_CORE, Bar::AtMost(1.0)),
+    held("cluster.topics", "three nodes: 10,000 partitions until all have leaders", "s", Bar::AtMost(3.0)),
+    held("failover.kill", "kill -9 of a node: longest gap in acknowledged writes", "s", Bar::AtMost(0.8)),
+    told("failover.kill.median", "  the median of all kills", "s"),
+    held("failover.controller", "  where it is the active controller too", "s", Bar::AtMost(1.5)),
+    held("failover.freeze", "SIGSTOP of a node, request timeout 1 s: the same", "s", Bar::AtMost(3.0)),
+    held("failover.restart", "planned restart of a node: the same", "s", Bar::AtMost(0.15)),
+    held("failover.violations", "  records lost, duplicated or out of order", "", Bar::AtMost(0.0)),
 ];
 
 #[cfg(test)]

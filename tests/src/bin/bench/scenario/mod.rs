@@ -1,6 +1,8 @@
 //! The scenarios: each starts what it needs, measures, adds to the sheet, and leaves nothing behind.
 
+mod cluster;
 mod connections;
+mod failover;
 mod fsync;
 mod idle;
 mod paced;
@@ -27,7 +29,7 @@ pub(crate) struct Bench<'a> {
 }
 
 /// In the order in which they run, with whether Apache Kafka is measured too.
-const SCENARIOS: [(Scenario, &str, Measure, bool); 9] = [
+const SCENARIOS: [(Scenario, &str, Measure, bool); 11] = [
     (Scenario::Idle, "start, stop and idle", idle::measure, true),
     (Scenario::Throughput, "produce and consume", throughput::measure, true),
     (Scenario::Paced, "1,000 records/s one at a time", paced::measure, true),
@@ -37,6 +39,8 @@ const SCENARIOS: [(Scenario, &str, Measure, bool); 9] = [
     (Scenario::Connections, "memory of an idle connection", connections::measure, false),
     (Scenario::Restart, "restart after kill -9", restart::measure, false),
     (Scenario::Fsync, "fsync before each acknowledgement", fsync::measure, true),
+    (Scenario::Cluster, "three nodes", cluster::measure, false),
+    (Scenario::Failover, "three nodes, one of them struck", failover::measure, false),
 ];
 
 /// Runs the scenarios that are asked for. One that cannot run says so on the sheet, and the others go on.

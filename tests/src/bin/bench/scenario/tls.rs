@@ -24,7 +24,7 @@ pub(super) fn measure(bench: &Bench<'_>, who: Who, sheet: &mut Sheet) -> io::Res
                 bytes: bench.options.throughput_bytes(),
                 authority: authority.clone(),
             };
-            let load = Load { bootstrap: bootstrap.clone(), broker_pid: subject.pid(), work };
+            let load = Load { bootstrap: bootstrap.clone(), broker_pids: vec![subject.pid()], work };
             memory::make_ready(bench.options.throughput_bytes());
             sheet.add(key, who, load::run(&load)?.cpu_seconds_per_gb());
         }
