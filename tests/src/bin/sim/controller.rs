@@ -1,9 +1,10 @@
-//! The simulated controller: real decisions against a real image, the metadata log as a list, sessions by its own clock.
+//! The simulated controller: real decisions against a real image, real sessions by its own clock, the metadata log as a list.
 //!
 //! The quorum behind it is not part of this world: what is committed stays committed. Its requests are answered late, twice or not at all.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 use weir_controller::decide::{
@@ -12,17 +13,18 @@ use weir_controller::decide::{
     TopicIsrChanges, decide,
 };
 use weir_controller::image::{ConfigResource, MetadataImage, ResourceConfigs};
+use weir_controller::liveness::Liveness;
 use weir_controller::record::{
     BrokerFeature, ClusterIdRecord, ConfigRecord, ConfigResourceType, FeatureLevelRecord, LeaderRecoveryState,
     MetadataRecord, PartitionRecord, TopicRecord,
 };
-use weir_protocol::ids::{BrokerId, LeaderEpoch, Offset, PartitionEpoch, PartitionIndex, TopicId};
+use weir_protocol::ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch, PartitionIndex, TopicId};
 
 use crate::message::{Address, Commit, Message};
 use crate::planted::Bug;
 
 /// `broker.session.timeout.ms`.
-const SESSION_TIMEOUT_MS: i64 = 1_500;
+const SESSION_TIMEOUT: Duration = Duration::from_millis(1_500);
 const CLUSTER: &str = "simulated";
 const TOPIC: &str = "topic";
 const FEATURE: &str = "metadata.version";
@@ -48,13 +50,17 @@ pub(crate) struct Controller {
     pub(crate) image: MetadataImage,
     pub(crate) log: Vec<Commit>,
     topic: TopicId,
-    sessions: BTreeMap<BrokerId, i64>,
+    /// The start of the simulated time; only differences count.
+    start: Instant,
+    liveness: Liveness,
 }
 
 impl Controller {
     pub(crate) fn new(topic: TopicId, brokers: &[BrokerId], partitions: usize, bug: Option<Bug>) -> Self {
-        let mut controller =
-            Self { image: MetadataImage::default(), log: Vec::new(), topic, sessions: BTreeMap::new() };
+        let (image, start) = (MetadataImage::default(), Instant::now());
+        let mut liveness = Liveness::new(start, SESSION_TIMEOUT);
+        liveness.on_active(start, &image);
+        let mut controller = Self { image, log: Vec::new(), topic, start, liveness };
         let mut records: Vec<MetadataRecord> = vec![
             ClusterIdRecord { cluster_id: CLUSTER.into() }.into(),
             FeatureLevelRecord { name: FEATURE.into(), level: 25 }.into(),
@@ -106,15 +112,17 @@ impl Controller {
         decision.response
     }
 
-    /// Fences who has been silent.
+    fn at(&self, now_ms: i64) -> Instant {
+        self.start + Duration::from_millis(now_ms.unsigned_abs())
+    }
+
+    /// Fences who has been silent. Dials never tell anything in this world, whose brokers keep no connections.
     pub(crate) fn on_tick(&mut self, now_ms: i64) {
-        let silent: Vec<_> = self.sessions.iter().filter(|(_, heard)| now_ms - **heard > SESSION_TIMEOUT_MS).collect();
-        let silent: Vec<BrokerId> = silent.into_iter().map(|(broker, _)| *broker).collect();
-        for broker in silent {
-            self.sessions.remove(&broker);
-            let Some(broker_epoch) = self.image.broker(broker).map(|broker| broker.epoch) else { continue };
-            self.decide(FenceBrokerRequest { broker, broker_epoch });
+        let now = self.at(now_ms);
+        for silent in self.liveness.poll(now).fence {
+            self.decide(FenceBrokerRequest { broker: silent.broker, broker_epoch: silent.epoch });
         }
+        self.liveness.follow(now, &self.image);
     }
 
     pub(crate) fn on_message(&mut self, now_ms: i64, message: Message) -> Option<(Address, Message)> {
@@ -163,16 +171,22 @@ impl Controller {
         };
         let ControllerResponse::RegisterBroker(response) = self.decide(request) else { return None };
         let epoch = response.ok()?;
-        self.sessions.insert(broker, now_ms);
+        self.hear(now_ms, broker, epoch);
         Some((Address::Broker(broker), Message::Registered { incarnation, epoch }))
     }
 
     fn heartbeat(&mut self, now_ms: i64, request: BrokerHeartbeatRequest) -> Option<(Address, Message)> {
-        let broker = request.broker;
+        let (broker, epoch) = (request.broker, request.broker_epoch);
         if let ControllerResponse::BrokerHeartbeat(Ok(_)) = self.decide(request) {
-            self.sessions.insert(broker, now_ms);
+            self.hear(now_ms, broker, epoch);
         }
         None
+    }
+
+    fn hear(&mut self, now_ms: i64, broker: BrokerId, epoch: BrokerEpoch) {
+        let now = self.at(now_ms);
+        self.liveness.follow(now, &self.image);
+        self.liveness.on_heard(now, broker, epoch);
     }
 
     /// Whom a client would ask; it may be out of date in its own way.
