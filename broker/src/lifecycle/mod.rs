@@ -5,10 +5,12 @@
 //! | `life` | what to do next, as a pure core |
 //! | `runner` | the thread that does it |
 //! | `registration` | what the controller is told of this broker |
+//! | `dialer` | how it is found out, while this node is the active controller, which other brokers live |
 //!
 //! A node that is alone has nobody to be heard by: it registers once, serving, and no thread is started. Kafka:
 //! `BrokerLifecycleManager` (KIP-631).
 
+mod dialer;
 mod life;
 mod registration;
 mod runner;
@@ -33,6 +35,7 @@ use crate::config::BrokerConfig;
 use crate::controller_client::ControllerClient;
 use crate::server::{StartError, StartInterrupt};
 
+pub(crate) use dialer::liveness_config;
 use life::Life;
 use runner::Runner;
 

@@ -21,6 +21,7 @@ use crate::broker::FEATURES;
 use crate::config::catalog::Catalog;
 use crate::config::effective::Layers;
 use crate::config::{BrokerConfig, QuorumConfig};
+use crate::lifecycle::liveness_config;
 use crate::net::{BoundNetwork, ConnectionLimits, Network, NetworkConfig, SecurityProtocol};
 use crate::quorum::{ControllerListener, PeerLinks, SessionCalls, Sessions, TcpPeerTransport};
 
@@ -82,7 +83,7 @@ pub(super) fn start(
             voters: quorum.voters.clone(),
             may_vote: config.roles.controller,
             timing: quorum.timing,
-            liveness: None,
+            liveness: config.roles.controller.then(|| liveness_config(&config.settings)),
         }),
         ..base
     })?;
