@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use weir_controller::decide::{ControllerRequest, ControllerResponse};
 use weir_controller::forward::{ForwardedOutcome, ForwardedRequest};
 use weir_controller::quorum::{Controller, SubmitError};
+use weir_protocol::ids::Offset;
 use weir_protocol::private_api::PrivateApi;
 
 use crate::quorum::{Lane, PeerLinks};
@@ -63,22 +64,32 @@ impl ControllerClient {
             let active = self.controller.active_controller();
             let attempt = async {
                 match active {
-                    Some(active) if active == self.controller.node_id() => {
-                        self.controller.submit(forwarding.request.clone()).await
+                    Some(active) if active != self.controller.node_id() => {
+                        self.forward(links, &mut forwarding, deadline).await
                     }
-                    Some(_) => self.forward(links, &mut forwarding, deadline).await,
-                    None => Err(SubmitError::NotController { leader: None }),
+                    // Where nobody is known to lead, this node's controller says whether to wait or that it has ended.
+                    _ => self.controller.submit(forwarding.request.clone()).await.map(|response| (response, None)),
                 }
             };
             let changed = self.controller.active_controller_other_than(active);
             tokio::pin!(changed);
             let outcome = tokio::select! {
+                // An answer that is there counts, whoever leads by now.
+                biased;
                 outcome = timeout_at(deadline, attempt) => outcome.unwrap_or(Err(SubmitError::TimedOut)),
                 // Somebody else leads by now, and is asked at once.
                 () = &mut changed => continue,
             };
-            if !matches!(outcome, Err(SubmitError::NotController { .. })) {
-                return outcome;
+            match outcome {
+                Err(SubmitError::NotController { .. }) => {}
+                Err(error) => return Err(error),
+                Ok((response, applied)) => {
+                    // What a broker asks for itself it need not see first: one that is behind is heard all the same.
+                    if let Some(applied) = applied.filter(|_| forwarding.lane == Lane::Changes) {
+                        self.until_visible(applied).await;
+                    }
+                    return Ok(response);
+                }
             }
             let pause = async {
                 tokio::select! {
@@ -90,12 +101,21 @@ impl ControllerClient {
         }
     }
 
+    /// Waits until a change that was made elsewhere can be seen here.
+    async fn until_visible(&self, applied: Offset) {
+        let visible = self.controller.until_applied(applied);
+        if tokio::time::timeout(VISIBLE_TIMEOUT, visible).await.is_err() {
+            tracing::warn!(offset = applied.get(), "a change was made and is not yet visible on this node");
+        }
+    }
+
+    /// Sends the request to the active controller; the answer, and from where on in the metadata it is visible.
     async fn forward(
         &self,
         links: &Arc<PeerLinks>,
         forwarding: &mut Forwarding,
         deadline: Instant,
-    ) -> Result<ControllerResponse, SubmitError> {
+    ) -> Result<(ControllerResponse, Option<Offset>), SubmitError> {
         let nobody = SubmitError::NotController { leader: None };
         let address = self.controller.active_controller_address().ok_or(nobody.clone())?;
         let endpoint = address.endpoints.first().cloned().ok_or(nobody.clone())?;
@@ -108,17 +128,7 @@ impl ControllerClient {
             nobody
         })?;
         match ForwardedOutcome::decode(&answer) {
-            Ok(ForwardedOutcome::Done { applied, response }) => {
-                if forwarding.lane == Lane::Life {
-                    // Who is behind is to be heard all the same.
-                    return Ok(response);
-                }
-                let visible = self.controller.until_applied(applied);
-                if tokio::time::timeout(VISIBLE_TIMEOUT, visible).await.is_err() {
-                    tracing::warn!(offset = applied.get(), "a change was made and is not yet visible on this node");
-                }
-                Ok(response)
-            }
+            Ok(ForwardedOutcome::Done { applied, response }) => Ok((response, Some(applied))),
             Ok(ForwardedOutcome::Refused(refusal)) => Err(refusal.into()),
             Err(error) => Err(SubmitError::Undecidable(format!("the answer of {address} is of no use: {error}"))),
         }
@@ -141,10 +151,13 @@ impl Forwarding {
     }
 }
 
-/// A broker's signs of life never wait behind a change that takes long.
+/// What a broker asks for itself never waits behind a client's change that takes long.
 fn lane(request: &ControllerRequest) -> Lane {
     match request {
-        ControllerRequest::RegisterBroker(_) | ControllerRequest::BrokerHeartbeat(_) => Lane::Life,
+        ControllerRequest::RegisterBroker(_)
+        | ControllerRequest::BrokerHeartbeat(_)
+        | ControllerRequest::AlterPartition(_)
+        | ControllerRequest::AllocateProducerIds(_) => Lane::Life,
         _ => Lane::Changes,
     }
 }

@@ -33,9 +33,9 @@ pub(crate) enum Lane {
     Raft,
     /// Snapshots, and whatever else may take long between members.
     Bulk,
-    /// Registrations and heartbeats of brokers.
+    /// What brokers ask for themselves: registrations, heartbeats, in-sync sets.
     Life,
-    /// Every other change of the metadata.
+    /// Changes of the metadata that clients ask for.
     Changes,
     /// Calls that this node takes because nobody can dial it.
     Session,

@@ -287,7 +287,16 @@ impl Controller {
         seen: Option<RaftNodeId>,
     ) -> impl Future<Output = ()> + Send + 'static + use<> {
         let mut server = self.raft.server_metrics();
-        async move { while server.borrow_watched().current_leader == seen && server.changed().await.is_ok() {} }
+        // Of a controller that has failed it is known that it knows of none, whatever it was told last.
+        let seen = seen.or_else(|| self.failure().and_then(|_| server.borrow_watched().current_leader));
+        async move {
+            while server.borrow_watched().current_leader == seen {
+                if server.changed().await.is_err() {
+                    // Nothing changes any more in a controller that has ended.
+                    return std::future::pending().await;
+                }
+            }
+        }
     }
 
     /// Resolves once the metadata up to `offset` is applied here and published; an error if that can never be.
