@@ -687,3 +687,14 @@ fn look_ups_by_time_decode_to_the_record() {
     let largest = log.max_timestamp_offset().unwrap().unwrap();
     assert_eq!((largest.offset, largest.timestamp, largest.leader_epoch), (Offset(1), NOW - 100, EPOCH));
 }
+
+#[test]
+fn a_leader_epoch_without_records_goes_with_a_truncation_to_the_log_end() {
+    let log = new_log(keep_all());
+    let mut batch = BatchBuilder::new(Codec::None);
+    batch.append(1, None, Some(b"value"), &[]).unwrap();
+    log.append_as_leader(&mut batch.build().unwrap(), EPOCH, AppendOrigin::Client, NOW).unwrap();
+    log.assign_epoch_start(LeaderEpoch(4), Offset(1));
+    assert_eq!(log.truncate_to(Offset(1), NOW).unwrap(), Offset(1));
+    assert_eq!(log.latest_epoch(), Some(EPOCH));
+}

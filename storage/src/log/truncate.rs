@@ -23,7 +23,7 @@ use crate::segment::{SealedSegment, SegmentFile};
 
 impl Log {
     /// Removes the records at and above `offset`. Returns where the log ends now: at `offset`, or where the batch that holds
-    /// it began. Does nothing if the log ends before `offset`. If the recovery point moved back, the caller writes the
+    /// it began. Cuts no record if the log ends before `offset`; an epoch that begins at the log end goes in any case. If the recovery point moved back, the caller writes the
     /// directory's checkpoint soon: one that stays above the log end makes a later crash look like the loss of what had been
     /// fsynced, and the log refuses to open.
     pub fn truncate_to(&self, offset: Offset, now_ms: i64) -> Result<Offset, StorageError> {
@@ -31,7 +31,11 @@ impl Log {
         let mut state = self.state.lock();
         self.check_online()?;
         if offset >= state.log_end {
-            return Ok(state.log_end);
+            // A leader notes its epoch when it is elected: one that was deposed before its first record has an epoch that
+            // nobody else knows, and no record of it to cut.
+            let log_end = state.log_end;
+            state.epochs.truncate_from_end(log_end);
+            return Ok(log_end);
         }
         tracing::info!(partition = %self.topic_partition, log_end = %state.log_end, %offset, "truncating log");
         if offset <= state.base_offset_at(0) {

@@ -54,7 +54,7 @@ use crate::config::LogConfig;
 use crate::context::StorageContext;
 use crate::file_cache::FileCache;
 use crate::identity::{DirectoryIdentity, IdentityError, LastStop, Owner};
-use crate::log::Log;
+use crate::log::{Log, StorageError};
 use directory::Directory;
 use disk_space::DiskSpace;
 use flusher::Waiting;
@@ -259,6 +259,27 @@ impl LogManager {
     /// one that is to go.
     pub fn delete(&self, partition: &TopicPartition, topic_id: TopicId) -> Result<(), DeleteError> {
         partitions::delete(&self.shared, partition, topic_id)
+    }
+
+    /// [`Log::truncate_to`], with the checkpoint that it asks for.
+    pub fn truncate(&self, log: &Log, offset: Offset) -> Result<Offset, StorageError> {
+        let log_end = log.truncate_to(offset, self.shared.now_ms())?;
+        self.checkpoint_soon(log);
+        Ok(log_end)
+    }
+
+    /// [`Log::truncate_fully_and_start_at`], likewise.
+    pub fn start_over(&self, log: &Log, offset: Offset) -> Result<(), StorageError> {
+        log.truncate_fully_and_start_at(offset, self.shared.now_ms())?;
+        self.checkpoint_soon(log);
+        Ok(())
+    }
+
+    /// A recovery point on disk above the log's end would make a crash look like the loss of what had been fsynced.
+    fn checkpoint_soon(&self, log: &Log) {
+        if let Some(directory) = self.shared.directory_of(log) {
+            directory.flushes.ask(|round| round.checkpoint = true);
+        }
     }
 
     /// Changes the settings of a partition in service.
