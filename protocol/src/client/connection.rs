@@ -34,8 +34,8 @@ use tokio::time::timeout;
 /// What a response's buffer begins with; it grows as bytes arrive.
 const FIRST_READ_BYTES: usize = 16 * 1024;
 
-type Reader = Box<dyn AsyncRead + Send + Unpin>;
-type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+pub(super) type Reader = Box<dyn AsyncRead + Send + Unpin>;
+pub(super) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// A connection to a broker. Clones share the socket, which closes when the last one is dropped.
 #[derive(Clone, Debug)]
@@ -368,7 +368,7 @@ impl Pipeline {
     }
 }
 
-async fn dial(address: &Address, tls: Option<&TlsConfig>) -> Result<(Reader, Writer), ClientError> {
+pub(super) async fn dial(address: &Address, tls: Option<&TlsConfig>) -> Result<(Reader, Writer), ClientError> {
     let refused = |source: io::Error| ClientError::Connect { address: address.clone(), source: Arc::new(source) };
     let socket = TcpStream::connect((address.host.as_str(), address.port)).await.map_err(refused)?;
     socket.set_nodelay(true).map_err(refused)?;
@@ -462,7 +462,7 @@ async fn read_frame(reader: &mut Reader, max_bytes: usize) -> Result<Bytes, Stri
 }
 
 /// What listens there, if the first bytes betray it.
-fn protocol_hint(first: &[u8; 4]) -> &'static str {
+pub(super) fn protocol_hint(first: &[u8; 4]) -> &'static str {
     match first {
         b"HTTP" => ": it speaks HTTP, this is no Kafka listener",
         [0x14..=0x17, 3, 0..=4, _] => ": it speaks TLS, configure TLS for this address",

@@ -8,6 +8,9 @@
 //!        Connection               one socket: pipelining, correlation ids, timeouts, versions
 //! ```
 //!
+//! A [`SerialConnection`] is for one who asks one thing after the other and wants large answers: it has no task of its own, and receives
+//! into one buffer over and over.
+//!
 //! A [`Connection`] decides nothing: one request, one answer or one error. A [`Client`] finds the broker that must answer
 //! and retries what Kafka calls retriable, a bounded number of times. Every error names the address, the API and, where
 //! there is something to do, what.
@@ -31,6 +34,7 @@ mod produce;
 mod producer;
 mod quorum;
 mod retry;
+mod serial;
 mod tls;
 mod versions;
 mod visible;
@@ -47,5 +51,6 @@ pub use offsets::{Isolation, ListedOffset, OffsetSpec};
 pub use partitioner::{murmur2, partition_for_key};
 pub use placement::{Election, Move};
 pub use producer::{Acks, Delivery, NewRecord, Producer, ProducerConfig};
+pub use serial::SerialConnection;
 pub use tls::{ClientIdentity, TlsConfig, TlsConfigError};
 pub use versions::BrokerVersions;
