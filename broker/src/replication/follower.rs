@@ -18,8 +18,12 @@ use weir_protocol::ids::{BrokerId, LeaderEpoch, Offset};
 
 use super::truncation::{EpochEnd, Truncation, truncation};
 
-/// How long a follower waits after an error that passes (`replica.fetch.backoff.ms`).
+/// The longest that a follower waits after an error that passes (`replica.fetch.backoff.ms`).
 pub const DEFAULT_BACKOFF_MS: i64 = 1_000;
+
+/// What it waits after the first of them; the wait doubles with each. Short, for a follower often hears of a new leader before the
+/// leader itself does, and acknowledgements wait for it meanwhile.
+const FIRST_BACKOFF_MS: i64 = 10;
 
 /// The follower's own log, as far as its decisions need it.
 pub trait LocalLog {
@@ -96,16 +100,26 @@ pub struct FollowerState {
     leader: BrokerId,
     leader_epoch: LeaderEpoch,
     waits_until_ms: i64,
+    /// The next wait.
+    backoff_ms: i64,
+    max_backoff_ms: i64,
     stopped: bool,
 }
 
 impl FollowerState {
     /// The metadata names the leader and its epoch.
     pub fn new(registration: &PartitionRegistration) -> Self {
+        Self::with_max_backoff(registration, DEFAULT_BACKOFF_MS)
+    }
+
+    /// The same, never to wait longer than `max_backoff_ms`.
+    pub fn with_max_backoff(registration: &PartitionRegistration, max_backoff_ms: i64) -> Self {
         Self {
             leader: registration.leader,
             leader_epoch: registration.leader_epoch,
             waits_until_ms: i64::MIN,
+            backoff_ms: FIRST_BACKOFF_MS.min(max_backoff_ms),
+            max_backoff_ms,
             stopped: !registration.has_leader(),
         }
     }
@@ -141,7 +155,10 @@ impl FollowerState {
             return FollowerStep::Ignore;
         }
         match answer.error {
-            ErrorCode::None => Self::step(answer, log),
+            ErrorCode::None => {
+                self.backoff_ms = FIRST_BACKOFF_MS.min(self.max_backoff_ms);
+                Self::step(answer, log)
+            }
             ErrorCode::OffsetOutOfRange => FollowerStep::AskForRange,
             // Older or newer than the leader: the metadata here, or there, is late. One of both will hear more.
             ErrorCode::FencedLeaderEpoch => {
@@ -180,7 +197,8 @@ impl FollowerState {
     }
 
     fn wait(&mut self, now_ms: i64) -> FollowerStep {
-        self.waits_until_ms = now_ms.saturating_add(DEFAULT_BACKOFF_MS);
+        self.waits_until_ms = now_ms.saturating_add(self.backoff_ms);
+        self.backoff_ms = self.backoff_ms.saturating_mul(2).min(self.max_backoff_ms);
         FollowerStep::Wait { until_ms: self.waits_until_ms }
     }
 }
@@ -226,7 +244,14 @@ mod tests {
     }
 
     fn follower() -> FollowerState {
-        FollowerState { leader: BrokerId(2), leader_epoch: LeaderEpoch(4), waits_until_ms: i64::MIN, stopped: false }
+        FollowerState {
+            leader: BrokerId(2),
+            leader_epoch: LeaderEpoch(4),
+            waits_until_ms: i64::MIN,
+            backoff_ms: FIRST_BACKOFF_MS,
+            max_backoff_ms: 25,
+            stopped: false,
+        }
     }
 
     fn answer() -> FetchedPartition {
@@ -275,9 +300,18 @@ mod tests {
     fn after_an_error_that_passes_it_waits() {
         let mut follower = follower();
         let refused = FetchedPartition { error: ErrorCode::UnknownLeaderEpoch, ..answer() };
-        assert_eq!(follower.on_answer(5, &refused, &Log), FollowerStep::Wait { until_ms: 1_005 });
-        assert_eq!(follower.next_fetch(1_004, &Log), None);
-        assert!(follower.next_fetch(1_005, &Log).is_some());
+        assert_eq!(follower.on_answer(5, &refused, &Log), FollowerStep::Wait { until_ms: 15 });
+        assert_eq!(follower.next_fetch(14, &Log), None);
+        assert!(follower.next_fetch(15, &Log).is_some());
+    }
+
+    #[test]
+    fn it_waits_twice_as_long_after_each_failure_up_to_a_bound_until_one_succeeds() {
+        let mut follower = follower();
+        let waits = [0; 4].map(|now_ms| follower.on_failure(now_ms));
+        assert_eq!(waits, [10, 20, 25, 25].map(|until_ms| FollowerStep::Wait { until_ms }));
+        follower.on_answer(30, &answer(), &Log);
+        assert_eq!(follower.on_failure(0), FollowerStep::Wait { until_ms: 10 });
     }
 
     #[test]

@@ -89,6 +89,8 @@ pub struct Terms {
 pub struct LogAtElection {
     /// Where it ends.
     pub log_end: Offset,
+    /// What of it counts: all, or what is flushed where the topic asks for that.
+    pub own_end: Offset,
     /// What the broker knew to be committed as a follower.
     pub high_watermark: Offset,
 }
@@ -101,6 +103,8 @@ pub struct LeaderState {
     /// The leader's end when its epoch began: what a follower needs before it can be in sync.
     epoch_start: Offset,
     log_end: Offset,
+    /// What the leader itself counts as having: its end, or what is flushed where the topic asks for that.
+    own_end: Offset,
     high_watermark: Offset,
     followers: Vec<FollowerProgress>,
     isr: InSyncReplicas,
@@ -122,6 +126,7 @@ impl LeaderState {
             leader_epoch: registration.leader_epoch,
             epoch_start: log.log_end,
             log_end: log.log_end,
+            own_end: log.own_end,
             high_watermark: log.high_watermark.min(log.log_end),
             followers: Vec::new(),
             isr: InSyncReplicas::new(registration.isr.to_vec(), registration.partition_epoch),
@@ -172,8 +177,15 @@ impl LeaderState {
 
     /// The leader's log has grown. Returns the high watermark if it moved, which it does at once only where nobody else is in sync.
     pub fn on_append(&mut self, log_end: Offset, now_ms: i64) -> Option<Offset> {
+        self.on_log(log_end, log_end, now_ms)
+    }
+
+    /// The leader's log has grown to `log_end`, or what counts of it to `own_end`: followers may fetch all of it, but the high watermark
+    /// stays behind what the leader itself has flushed where the topic asks for that.
+    pub fn on_log(&mut self, log_end: Offset, own_end: Offset, now_ms: i64) -> Option<Offset> {
         assert!(log_end >= self.log_end, "a leader's log never shrinks within its epoch");
         self.log_end = log_end;
+        self.own_end = self.own_end.max(own_end).min(log_end);
         self.advance_high_watermark(now_ms)
     }
 
@@ -231,6 +243,12 @@ impl LeaderState {
         }
         let isr = self.isr.with(|broker| !lags(broker), None, |broker| self.epoch_of(broker));
         self.isr.propose(isr)
+    }
+
+    /// Where the logs of the leader and of the followers that are alive start: everything below is deleted for good (`DeleteRecords`).
+    pub fn low_watermark(&self, log_start: Offset, is_alive: impl Fn(BrokerId) -> bool) -> Offset {
+        let alive = self.followers.iter().filter(|follower| is_alive(follower.broker()));
+        alive.map(FollowerProgress::log_start_offset).fold(log_start, Offset::min)
     }
 
     /// The proposal that waits for an answer, to be sent to another controller.
@@ -301,7 +319,7 @@ impl LeaderState {
         if self.is_under_min_isr() {
             return None;
         }
-        let mut everyone_has = self.log_end;
+        let mut everyone_has = self.own_end;
         for follower in &self.followers {
             let counts = self.isr.is_in_maximal(follower.broker());
             match follower.log_end_offset() {

@@ -40,7 +40,7 @@ fn registration(isr: &[i32], partition_epoch: i32) -> Arc<PartitionRegistration>
 /// Broker 1 leads, its log ends at 100, and everything below 90 is known to be committed.
 fn leader(isr: &[i32]) -> LeaderState {
     let local = IsrMember { broker: BrokerId(1), broker_epoch: BrokerEpoch(11) };
-    let log = LogAtElection { log_end: Offset(100), high_watermark: Offset(90) };
+    let log = LogAtElection { log_end: Offset(100), own_end: Offset(100), high_watermark: Offset(90) };
     LeaderState::new(local, &registration(isr, 20), log, Terms { min_insync: 2, max_lag_ms: MAX_LAG_MS }, 0)
 }
 
@@ -123,6 +123,26 @@ fn a_leader_alone_in_the_isr_commits_as_it_appends_unless_that_is_too_few() {
     assert_eq!(leader.on_append(Offset(110), 1), None);
     assert_eq!(leader.set_min_insync(1, 1), Some(Offset(110)));
     assert_eq!(leader.on_append(Offset(120), 2), Some(Offset(120)));
+}
+
+#[test]
+fn followers_may_be_ahead_of_what_the_leader_has_flushed_and_the_high_watermark_may_not() {
+    let mut leader = leader(&[1, 2, 3]);
+    assert_eq!(leader.on_log(Offset(120), Offset(100), 1), None);
+    fetch(&mut leader, 2, 2, 120);
+    assert_eq!(fetch(&mut leader, 3, 3, 120).high_watermark, Some(Offset(100)));
+    assert_eq!(leader.on_log(Offset(120), Offset(110), 4), Some(Offset(110)));
+}
+
+#[test]
+fn records_are_deleted_for_good_once_every_follower_that_lives_has_deleted_them() {
+    let mut leader = leader(&[1, 2, 3]);
+    fetch(&mut leader, 1, 2, 100);
+    assert_eq!(leader.low_watermark(Offset(40), |_| true), Offset::NONE, "broker 3 has not said");
+    assert_eq!(leader.low_watermark(Offset(40), |broker| broker == BrokerId(2)), Offset(0));
+    let moved = FollowerFetch { log_start_offset: Offset(40), ..fetch_of(2, 100) };
+    leader.on_fetch(2, &moved, Offset(40), some_epoch(4, 1_000), None).unwrap();
+    assert_eq!(leader.low_watermark(Offset(40), |broker| broker == BrokerId(2)), Offset(40));
 }
 
 #[test]

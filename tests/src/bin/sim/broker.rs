@@ -225,7 +225,7 @@ impl Broker {
             _ if registration.leader == self.id => {
                 replica.drop_role(partition, out);
                 let local = IsrMember { broker: self.id, broker_epoch: self.epoch.unwrap_or(BrokerEpoch::NONE) };
-                let log = LogAtElection { log_end, high_watermark: replica.log.high_watermark() };
+                let log = LogAtElection { log_end, own_end: log_end, high_watermark: replica.log.high_watermark() };
                 let terms = Terms { min_insync: MIN_INSYNC, max_lag_ms: MAX_LAG_MS };
                 let state = Box::new(LeaderState::new(local, &registration, log, terms, now_ms));
                 let high_watermark = state.high_watermark();
