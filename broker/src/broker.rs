@@ -15,7 +15,7 @@ use weir_controller::image::{
 use weir_controller::quorum::Controller;
 use weir_controller::record::ConfigResourceType;
 use weir_protocol::error_code::ErrorCode;
-use weir_protocol::ids::{BrokerId, Offset, ProducerId};
+use weir_protocol::ids::{BrokerId, LeaderEpoch, Offset, ProducerId};
 use weir_storage::manager::LogManager;
 
 use crate::config::effective::{Effective, Layers};
@@ -28,6 +28,7 @@ use crate::metrics::RequestMetrics;
 use crate::partition::{Partition, PartitionError, PartitionKey, PartitionTable};
 use crate::producer_ids::ProducerIds;
 use crate::purgatory::{Purgatory, Wake};
+use crate::replicas::Replicas;
 use crate::server::reconfigure::Reconfigurer;
 
 /// A feature level that clients act on (KIP-584).
@@ -56,6 +57,9 @@ pub struct Broker {
     /// Fetches that wait for records, and produces that wait for replicas.
     pub(crate) arrivals: Arc<Purgatory<PartitionKey>>,
     pub(crate) sessions: FetchSessionCache,
+    /// Those of followers, which consumers cannot crowd out.
+    pub(crate) follower_sessions: FetchSessionCache,
+    pub(crate) replicas: Arc<Replicas>,
     pub(crate) groups: Arc<GroupCoordinator>,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) auto_create_topics: bool,
@@ -148,24 +152,24 @@ impl Broker {
         layers(self.id, &self.settings, image).group_values(set.map_or(&NOTHING_SET, |set| set))
     }
 
-    /// Waits until everything below `required` is `flushed`, if that was asked for, and acknowledged by the in-sync replicas.
+    /// Waits until everything below `required`, which was appended in `leader_epoch`, is `flushed`, if that was asked for, and acknowledged
+    /// by the in-sync replicas. Ends at once when this broker leads no longer.
     pub async fn replicated(
         &self,
         partition: &Arc<Partition>,
-        required: Offset,
+        (required, leader_epoch): (Offset, LeaderEpoch),
         flushed: Option<oneshot::Receiver<io::Result<()>>>,
         deadline: Instant,
     ) -> Result<(), PartitionError> {
         if let Some(flushed) = flushed {
             until_flushed(flushed, deadline).await?;
         }
-        let log = partition.log()?.clone();
-        if log.high_watermark() >= required {
+        if partition.is_committed(required, leader_epoch)? {
             return Ok(());
         }
         let mut watch = self.arrivals.watch([partition.key()], Some(deadline));
         loop {
-            if log.high_watermark() >= required {
+            if partition.is_committed(required, leader_epoch)? {
                 return Ok(());
             }
             match watch.wake().await {

@@ -65,14 +65,12 @@ impl OffsetsLog for GroupLog {
         partition.check_leadership(leader_epoch).map_err(|error| error.code)?;
         let appended = partition.append(&mut batch, ProduceOrigin::Coordinator, true, now_ms());
         let appended = appended.map_err(|error| error.code)?;
-        let (arrivals, key) = (Arc::clone(&self.arrivals), partition.key());
-        let announce = move |_: io::Result<()>| {
-            arrivals.notify(&key);
-        };
-        match appended.info.needs_fsync {
+        if appended.leader_epoch != leader_epoch {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
+        if appended.info.needs_fsync {
             // A failed flush is told by the high watermark, which does not move.
-            true => partition.flush_then(appended.required_offset, announce),
-            false => announce(Ok(())),
+            partition.flush_then(appended.required_offset, |_: io::Result<()>| {});
         }
         Ok(appended.info.first_offset)
     }
@@ -122,8 +120,7 @@ async fn replicated(
 ) -> Result<(), ErrorCode> {
     let mut watch = arrivals.watch([partition.key()], None);
     loop {
-        partition.check_leadership(leader_epoch).map_err(|error| error.code)?;
-        if partition.log().map_err(|error| error.code)?.high_watermark() >= end {
+        if partition.is_committed(end, leader_epoch).map_err(|error| error.code)? {
             return Ok(());
         }
         if watch.wake().await != Wake::Notified {

@@ -17,5 +17,6 @@ pub mod producer_ids;
 mod publisher;
 pub mod purgatory;
 mod quorum;
+mod replicas;
 pub mod replication;
 pub mod server;

@@ -99,6 +99,7 @@ struct Gathered(Arc<Exposition>);
 impl Collector for Gathered {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         self.broker(&mut encoder)?;
+        self.replication(&mut encoder)?;
         self.requests(&mut encoder)?;
         self.network(&mut encoder)?;
         self.storage(&mut encoder)
@@ -110,12 +111,18 @@ impl Gathered {
         let Exposition { broker, .. } = &*self.0;
         let image = broker.image();
         let id = broker.id();
-        let (mut led, mut under_replicated, mut offline) = (0, 0, 0);
-        for (_, partition) in image.topics().flat_map(|topic| topic.partitions()) {
-            let is_led = partition.leader == id;
-            led += usize::from(is_led);
-            under_replicated += usize::from(is_led && partition.isr.len() < partition.replicas.len());
-            offline += usize::from(!partition.has_leader());
+        let (mut led, mut under_replicated, mut under_min_isr, mut offline) = (0, 0, 0, 0);
+        for topic in image.topics() {
+            let min_insync =
+                broker.partitions.topic_state(topic.id).map(|topic| topic.config.load().min_insync_replicas);
+            for (_, partition) in topic.partitions() {
+                let is_led = partition.leader == id;
+                led += usize::from(is_led);
+                under_replicated += usize::from(is_led && partition.isr.len() < partition.replicas.len());
+                let required = min_insync.unwrap_or(1).min(partition.replicas.len());
+                under_min_isr += usize::from(is_led && partition.isr.len() < required);
+                offline += usize::from(!partition.has_leader());
+            }
         }
         gauge(encoder, "topics", "Topics of the cluster.", image.topic_count())?;
         gauge(encoder, "partitions", "Partitions with a replica here.", broker.partitions.len())?;
@@ -126,10 +133,31 @@ impl Gathered {
             "Partitions led here with replicas out of sync.",
             under_replicated,
         )?;
+        gauge(
+            encoder,
+            "partitions_under_min_isr",
+            "Partitions led here with too few replicas in sync for acks=all.",
+            under_min_isr,
+        )?;
         gauge(encoder, "partitions_offline", "Partitions of the cluster without a leader.", offline)?;
         controller(encoder, &broker.controller)?;
-        gauge(encoder, "fetch_sessions", "Incremental fetch sessions.", broker.sessions.len())?;
-        gauge(encoder, "purgatory_watched", "Partitions watched by waiting requests.", broker.arrivals.watched_keys())
+        let sessions = broker.sessions.len() + broker.follower_sessions.len();
+        gauge(encoder, "fetch_sessions", "Incremental fetch sessions.", sessions)?;
+        let local = broker.partitions.local();
+        let watched = local.committed().watched_keys() + local.appended().watched_keys();
+        gauge(encoder, "purgatory_watched", "Partitions watched by waiting requests.", watched)
+    }
+
+    fn replication(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let metrics = self.0.broker.replicas.metrics();
+        let bytes = Some(&Unit::Bytes);
+        counter(encoder, "isr_shrinks", "In-sync sets that lost a replica.", None, &metrics.isr_shrinks)?;
+        counter(encoder, "isr_expands", "In-sync sets that gained a replica.", None, &metrics.isr_expands)?;
+        counter(encoder, "isr_refusals", "In-sync sets that were refused.", None, &metrics.isr_refusals)?;
+        counter(encoder, "replica_fetched", "Bytes fetched from leaders.", bytes, &metrics.fetched_bytes)?;
+        counter(encoder, "replica_fetches", "Fetches sent to leaders.", None, &metrics.fetches)?;
+        counter(encoder, "replica_fetch_failures", "Fetches that failed.", None, &metrics.fetch_failures)?;
+        counter(encoder, "replica_truncations", "Logs cut to follow their leaders.", None, &metrics.truncations)
     }
 
     fn requests(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {

@@ -1,7 +1,7 @@
 //! What the broker does when the metadata changes.
 //!
 //! On the controller's thread only the table of partitions is brought up to date, so that an answered change is visible
-//! here. Files and groups follow on a thread of their own, in the order of the changes.
+//! here. Roles follow on the replicas' thread, files and groups on one of their own, each in the order of the changes.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
@@ -11,13 +11,13 @@ use weir_controller::quorum::MetadataPublisher;
 use weir_controller::record::ConfigResourceType;
 use weir_protocol::ids::BrokerId;
 use weir_protocol::messages::StrBytes;
-use weir_storage::manager::{DeleteError, LogManager};
 
-use crate::broker::topic_config;
+use crate::broker::{layers, topic_config};
 use crate::config::Settings;
 use crate::group::{DeletedTopic, GroupCoordinator, OFFSETS_TOPIC};
 use crate::group_log;
 use crate::partition::{Partition, PartitionTable};
+use crate::replicas::Replicas;
 use crate::server::reconfigure::Reconfigurer;
 
 /// What is to be done on disk after a change of the metadata.
@@ -39,6 +39,7 @@ pub(crate) struct Publisher {
     pub(crate) partitions: Arc<PartitionTable>,
     pub(crate) reconfigurer: Arc<Reconfigurer>,
     pub(crate) files: Sender<FileTask>,
+    pub(crate) replicas: Arc<Replicas>,
 }
 
 impl MetadataPublisher for Publisher {
@@ -50,13 +51,14 @@ impl MetadataPublisher for Publisher {
             .deleted_topics()
             .map(|topic| DeletedTopic { name: StrBytes::from_string(topic.name.to_string()), id: topic.id })
             .collect();
-        let removed = change.removed.into_iter().map(FileTask::Delete);
+        let removed = change.removed.iter().cloned().map(FileTask::Delete);
         let forget = (!deleted.is_empty()).then_some(FileTask::ForgetOffsets(deleted));
-        let created = change.created.into_iter().map(FileTask::Open);
+        let created = change.created.iter().cloned().map(FileTask::Open);
         for task in removed.chain(forget).chain(created) {
             // The receiver ends only when the broker stops; the next start does what is left.
             let _ = self.files.send(task);
         }
+        self.replicas.on_metadata(change, image);
     }
 }
 
@@ -77,13 +79,17 @@ impl Publisher {
         };
         for name in topics {
             if let Some(id) = image.topic_id(&name) {
-                self.partitions.set_config(id, topic_config(self.id, &self.settings, image, &name));
+                let changed = self.partitions.set_config(id, topic_config(self.id, &self.settings, image, &name));
+                self.replicas.on_settings(changed, image);
             }
         }
     }
 
     fn apply_to_broker(&self, image: &Arc<MetadataImage>) {
         self.reconfigurer.apply_limits(image);
+        if let Ok(count) = layers(self.id, &self.settings, image).text("num.replica.fetchers").parse() {
+            self.replicas.set_fetchers(count);
+        }
         if self.reconfigurer.has_certificates() {
             let task = FileTask::ReloadCertificates(self.reconfigurer.clone(), image.clone());
             // As above: there is a receiver until the broker stops.
@@ -93,30 +99,32 @@ impl Publisher {
 }
 
 /// Does file tasks until there is nobody left to send them.
-pub(crate) fn work(tasks: &Receiver<FileTask>, logs: &LogManager, groups: &GroupCoordinator) {
+pub(crate) fn work(tasks: &Receiver<FileTask>, groups: &GroupCoordinator) {
     for task in tasks {
         match task {
             FileTask::Open(partition) => {
-                if let Err(error) = partition.log() {
+                if let Err(error) = partition.open() {
                     let name = partition.topic_partition();
-                    tracing::error!(partition = %name, message = ?error.message, "a partition cannot be opened");
+                    tracing::error!(partition = %name, code = ?error.code, message = ?error.message, "a partition cannot be opened");
+                    if *partition.topic().name == *OFFSETS_TOPIC {
+                        groups.unload(partition.index(), partition.registration().leader_epoch);
+                    }
                 } else if *partition.topic().name == *OFFSETS_TOPIC {
                     group_log::load(groups, &partition);
                 }
             }
-            FileTask::Delete(partition) => delete(logs, groups, &partition),
+            FileTask::Delete(partition) => delete(groups, &partition),
             FileTask::ReloadCertificates(reconfigurer, image) => reconfigurer.reload_certificates(&image),
             FileTask::ForgetOffsets(topics) => groups.on_topics_deleted(&topics),
         }
     }
 }
 
-fn delete(logs: &LogManager, groups: &GroupCoordinator, partition: &Partition) {
+fn delete(groups: &GroupCoordinator, partition: &Partition) {
     if *partition.topic().name == *OFFSETS_TOPIC {
         groups.unload(partition.index(), partition.registration().leader_epoch);
     }
-    match logs.delete(&partition.topic_partition(), partition.topic().id) {
-        Ok(()) | Err(DeleteError::Absent(_)) => {}
-        Err(error) => tracing::error!(%error, "a deleted partition stays on disk until the next start"),
+    if let Err(error) = partition.delete() {
+        tracing::error!(%error, "a deleted partition stays on disk until the next start");
     }
 }

@@ -179,6 +179,16 @@ pub struct Watch<K: Hash + Eq + Clone> {
 }
 
 impl<K: Hash + Eq + Clone> Watch<K> {
+    /// Sleeps until another time from now on.
+    pub fn set_deadline(&mut self, deadline: Instant) {
+        if self.deadline != Some(deadline) {
+            self.deadline = Some(deadline);
+            if let Some(timer) = &mut self.timer {
+                timer.as_mut().reset(deadline);
+            }
+        }
+    }
+
     /// Sleeps until a key is notified or the wait is over. A notification since the last wake counts.
     pub async fn wake(&mut self) -> Wake {
         poll_fn(|context| self.poll_wake(context)).await

@@ -37,17 +37,21 @@ use crate::http;
 use crate::lifecycle::{self, Lifecycle};
 use crate::metrics::{Exposition, RequestMetrics};
 use crate::net::{self, BoundNetwork, ListenerSecurity, Network, NetworkConfig, SecurityProtocol, TlsServerConfig};
-use crate::partition::PartitionTable;
+use crate::partition::{LocalBroker, PartitionTable};
 use crate::producer_ids::ProducerIds;
 use crate::publisher::{self, FileTask, Publisher};
 use crate::purgatory::Purgatory;
 use crate::quorum::ControllerListener;
+use crate::replicas::{ReplicaSettings, Replicas, Surroundings};
 
 use controller::RunningController;
 pub use error::StartError;
 pub use interrupt::StartInterrupt;
 pub use node::Node;
 use reconfigure::Reconfigurer;
+
+/// The most fetch sessions of followers: each follower keeps `num.replica.fetchers` of them.
+const MAX_FOLLOWER_SESSIONS: usize = 1000;
 
 /// A running broker.
 pub struct Server {
@@ -84,9 +88,14 @@ impl Server {
         logs.record_cluster_id(controller.cluster_id())?;
         let controller_client = Arc::new(ControllerClient::new(controller.clone(), links));
         let side = SideThread::spawn()?;
-        let partitions = Arc::new(PartitionTable::new(config.node_id, logs.clone()));
-        let arrivals = Arc::new(Purgatory::new());
+        let replica_settings = replica_settings(&config)?;
+        let local = LocalBroker::new(config.node_id, logs.clone(), replica_settings.max_lag_ms);
+        let partitions = Arc::new(PartitionTable::new(local));
+        let arrivals = partitions.local().committed().clone();
         let groups = group_coordinator(&config, &controller, &partitions, &arrivals, &side.handle);
+        let (files, tasks) = mpsc::channel();
+        let replicas =
+            start_replicas(replica_settings, &partitions, (&controller, &controller_client), &groups, &files, &side)?;
         let lifecycle = Lifecycle::start(lifecycle::Parts {
             config: &config,
             controller: controller.clone(),
@@ -94,8 +103,8 @@ impl Server {
             logs: logs.clone(),
             addresses: &addresses[..broker_listeners],
             interrupt,
+            replicas: replicas.clone(),
         })?;
-        let (files, tasks) = mpsc::channel();
         let reconfigurer = Arc::new(Reconfigurer {
             id: config.node_id,
             settings: config.settings.clone(),
@@ -109,6 +118,7 @@ impl Server {
             partitions: partitions.clone(),
             reconfigurer: reconfigurer.clone(),
             files,
+            replicas: replicas.clone(),
         }));
         // What was set in an earlier run holds before the first connection is taken.
         reconfigurer.apply_limits(&controller.image());
@@ -126,6 +136,8 @@ impl Server {
             sessions: FetchSessionCache::new(
                 config.settings.number("max.incremental.fetch.session.cache.slots") as usize
             ),
+            follower_sessions: FetchSessionCache::new(MAX_FOLLOWER_SESSIONS),
+            replicas,
             groups: groups.clone(),
             producer_ids: ProducerIds::default(),
             auto_create_topics: config.settings.flag("auto.create.topics.enable"),
@@ -176,6 +188,7 @@ impl Server {
         if let Some(network) = self.controller_network {
             network.shutdown();
         }
+        self.broker.replicas.stop();
         self.broker.logs.close(true, self.broker.lifecycle.epoch());
         // The publisher went with the controller, so the files thread has nobody to wait for once it is idle.
         drop(self.broker);
@@ -292,15 +305,53 @@ fn group_coordinator(
     groups
 }
 
+/// How brokers reach each other, and how they replicate.
+fn replica_settings(config: &BrokerConfig) -> Result<ReplicaSettings, StartError> {
+    let settings = &config.settings;
+    let name = &config.inter_broker_listener;
+    let is_encrypted = |listener: &ListenerConfig| listener.name == *name && listener.protocol == SecurityProtocol::Ssl;
+    // One that is a cluster of its own need not know by what to know others.
+    let tls = match config.quorum.is_some() && config.listeners.iter().any(is_encrypted) {
+        true => Some(tls::dialling(Layers::of_settings(settings), name)?),
+        false => None,
+    };
+    Ok(ReplicaSettings::new(settings, name.clone(), tls))
+}
+
+fn start_replicas(
+    settings: ReplicaSettings,
+    partitions: &Arc<PartitionTable>,
+    (controller, client): (&Arc<Controller>, &Arc<ControllerClient>),
+    groups: &Arc<GroupCoordinator>,
+    files: &mpsc::Sender<FileTask>,
+    side: &SideThread,
+) -> Result<Arc<Replicas>, StartError> {
+    let image = {
+        // The controller holds the publisher, which holds the replicas.
+        let controller = Arc::downgrade(controller);
+        Arc::new(move || controller.upgrade().map_or_else(Arc::default, |controller| controller.image()))
+    };
+    let replicas = Replicas::start(Surroundings {
+        settings,
+        partitions: partitions.clone(),
+        image,
+        controller: client.clone(),
+        groups: Arc::downgrade(groups),
+        files: files.clone(),
+        runtime: side.handle.clone(),
+    });
+    Ok(Arc::new(replicas.map_err(StartError::Thread)?))
+}
+
 /// Recovers what is on disk, then does what changes of the metadata ask for.
 fn spawn_files_thread(broker: Arc<Broker>, tasks: mpsc::Receiver<FileTask>) -> Result<JoinHandle<()>, StartError> {
     let thread = std::thread::Builder::new().name("weir-files".into());
     let work = move || {
         load(&broker);
-        let (logs, groups) = (broker.logs.clone(), broker.groups.clone());
+        let groups = broker.groups.clone();
         // What remains must not keep the broker, whose controller holds the sender of the tasks.
         drop(broker);
-        publisher::work(&tasks, &logs, &groups);
+        publisher::work(&tasks, &groups);
     };
     thread.spawn(work).map_err(StartError::Thread)
 }

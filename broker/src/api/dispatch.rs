@@ -61,7 +61,7 @@ impl Handler for Apis {
     }
 
     fn shutting_down(&self) {
-        self.broker.arrivals.close();
+        self.broker.partitions.local().close();
     }
 }
 

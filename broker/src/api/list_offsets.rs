@@ -8,10 +8,13 @@ use weir_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
 use super::call::Call;
 use crate::net::Dispatch;
-use crate::partition::{Isolation, Partition, PartitionError, Placement};
+use crate::partition::{Isolation, Partition, PartitionError, Placement, Reader};
 
 /// The first version whose answer has a place for the leader epoch; the codec refuses to leave one out.
 const FIRST_WITH_LEADER_EPOCH: i16 = 4;
+
+/// The first version whose clients know OFFSET_NOT_AVAILABLE (KIP-207).
+const FIRST_WITH_OFFSET_NOT_AVAILABLE: i16 = 5;
 
 /// The end of what may be read.
 const LATEST: i64 = -1;
@@ -55,12 +58,15 @@ impl Found {
 
 pub(super) fn handle(call: Call, request: ListOffsetsRequest) -> Dispatch {
     let image = call.image();
-    let isolation = Isolation::from_wire(request.isolation_level);
+    let reader = match request.replica_id.0 {
+        0.. => Reader::Follower,
+        _ => Reader::Consumer { isolation: Isolation::from_wire(request.isolation_level), takes_followers: false },
+    };
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|asked| {
             let index = PartitionIndex(asked.partition_index);
             let found = match call.broker.partitions.find(&image, &topic.name, index) {
-                Placement::Local(partition) => look_up(&partition, asked, isolation, call.version()),
+                Placement::Local(partition) => look_up(&partition, asked, reader, call.version()),
                 Placement::Elsewhere(_) => Err(ErrorCode::NotLeaderOrFollower.into()),
                 Placement::Unknown => Err(ErrorCode::UnknownTopicOrPartition.into()),
             };
@@ -75,7 +81,7 @@ pub(super) fn handle(call: Call, request: ListOffsetsRequest) -> Dispatch {
 fn look_up(
     partition: &Partition,
     asked: &ListOffsetsPartition,
-    isolation: Isolation,
+    reader: Reader,
     version: i16,
 ) -> Result<Found, PartitionError> {
     if asked.timestamp < 0 && first_version_of(asked.timestamp).is_none_or(|first| version < first) {
@@ -84,7 +90,11 @@ fn look_up(
     }
     let leader_epoch = partition.check_leadership(LeaderEpoch(asked.current_leader_epoch))?;
     let log = partition.log()?;
-    let end = partition.readable_end(isolation)?;
+    let end = match asked.timestamp {
+        // Where the log starts is known, whatever is committed.
+        EARLIEST | EARLIEST_LOCAL | LATEST_TIERED | EARLIEST_PENDING_UPLOAD => log.log_end_offset(),
+        _ => partition.readable_end(reader)?,
+    };
     let epoch_at = |offset| log.epoch_for_offset(offset).unwrap_or(leader_epoch);
     match asked.timestamp {
         LATEST => Ok(Found::at(end, leader_epoch)),
@@ -116,6 +126,10 @@ fn answer(index: i32, found: Result<Found, PartitionError>, version: i16) -> Lis
     let answer = ListOffsetsPartitionResponse::default().with_partition_index(index);
     let (code, found) = match found {
         Ok(found) => (ErrorCode::None, found),
+        // Clients before KIP-207 know another error for it.
+        Err(error) if error.code == ErrorCode::OffsetNotAvailable && version < FIRST_WITH_OFFSET_NOT_AVAILABLE => {
+            (ErrorCode::LeaderNotAvailable, Found::NOTHING)
+        }
         Err(error) => (error.code, Found::NOTHING),
     };
     let answer = answer.with_error_code(code.code()).with_timestamp(found.timestamp).with_offset(found.offset.get());

@@ -22,6 +22,7 @@ mod fetch;
 mod find_coordinator;
 mod groups;
 mod init_producer_id;
+mod leaders;
 mod list_config_resources;
 mod list_offsets;
 mod metadata;

@@ -11,19 +11,24 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use weir_protocol::error_code::ErrorCode;
-use weir_protocol::ids::{Offset, PartitionIndex};
+use weir_protocol::ids::{LeaderEpoch, Offset, PartitionIndex};
 use weir_protocol::messages::produce_request::TopicProduceData;
-use weir_protocol::messages::produce_response::{LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse};
+use weir_protocol::messages::produce_response::{
+    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
+};
 use weir_protocol::messages::{BrokerId, ProduceRequest, ProduceResponse, StrBytes, TopicName};
 use weir_protocol::records::batch::BatchHeader;
 
 use super::call::Call;
+use super::leaders::{Leader, endpoints};
 use super::produced_batch;
 use crate::net::{Dispatch, Frame};
 use crate::partition::{Appended, Partition, PartitionError, Placement, ProduceOrigin};
 
 /// From this version on topics are named by id (KIP-516).
 const FIRST_VERSION_WITH_TOPIC_IDS: i16 = 13;
+/// From this version on an answer names the leader that the client should have asked.
+const FIRST_VERSION_WITH_LEADERS: i16 = 10;
 /// Acknowledged by every in-sync replica.
 const ACKS_ALL: i16 = -1;
 
@@ -44,7 +49,8 @@ struct Topic {
 /// What an acknowledgement still waits for.
 struct Pending {
     partition: Arc<Partition>,
-    required_offset: Offset,
+    /// What the high watermark must reach, and in which leader epoch.
+    required: (Offset, LeaderEpoch),
     /// Told when the records are durable, where the topic asks for that.
     flushed: Option<oneshot::Receiver<io::Result<()>>>,
     /// Where in the response its answer stands.
@@ -70,10 +76,11 @@ pub(super) fn handle(call: Call, request: ProduceRequest, mut frame: Frame) -> D
                 None => append(&call, &part, bytes, acks),
             };
             if let (Ok(appended), Ok(partition)) = (&appended, &part.partition) {
-                let flushed = announce(&call, partition, appended);
+                let flushed = flush(partition, appended);
                 if acks != 0 && (flushed.is_some() || acks == ACKS_ALL && !is_replicated(partition, appended)) {
-                    let (partition, required_offset) = (partition.clone(), appended.required_offset);
-                    pending.push(Pending { partition, required_offset, flushed, place: (at_topic, at_part) });
+                    let required = (appended.required_offset, appended.leader_epoch);
+                    let partition = partition.clone();
+                    pending.push(Pending { partition, required, flushed, place: (at_topic, at_part) });
                 }
             }
             answer.partition_responses.push(partition_answer(&call, &part, appended));
@@ -84,6 +91,7 @@ pub(super) fn handle(call: Call, request: ProduceRequest, mut frame: Frame) -> D
         return unanswered(&call, &response);
     }
     if pending.is_empty() {
+        name_leaders(&call, &mut response);
         return call.ready(&response);
     }
     let deadline = Instant::now() + Duration::from_millis(timeout_ms.max(0) as u64);
@@ -145,17 +153,13 @@ fn append(call: &Call, part: &Part, frame: &mut [u8], acks: i16) -> Result<Appen
     partition.append(records, ProduceOrigin::Client, acks == ACKS_ALL, call.now_ms())
 }
 
-/// Wakes who waits for the records: now, or when they are durable where the topic asks for that.
-fn announce(call: &Call, partition: &Arc<Partition>, appended: &Appended) -> Option<oneshot::Receiver<io::Result<()>>> {
-    let key = partition.key();
+/// Makes the records durable where the topic asks for that, and tells when they are.
+fn flush(partition: &Arc<Partition>, appended: &Appended) -> Option<oneshot::Receiver<io::Result<()>>> {
     if !appended.info.needs_fsync {
-        call.broker.arrivals.notify(&key);
         return None;
     }
     let (done, flushed) = oneshot::channel();
-    let arrivals = call.broker.arrivals.clone();
     partition.flush_then(appended.required_offset, move |outcome| {
-        arrivals.notify(&key);
         // The client may have gone, or want no answer.
         let _ = done.send(outcome);
     });
@@ -163,7 +167,7 @@ fn announce(call: &Call, partition: &Arc<Partition>, appended: &Appended) -> Opt
 }
 
 fn is_replicated(partition: &Partition, appended: &Appended) -> bool {
-    partition.opened_log().is_some_and(|log| log.high_watermark() >= appended.required_offset)
+    matches!(partition.is_committed(appended.required_offset, appended.leader_epoch), Ok(true))
 }
 
 fn partition_answer(call: &Call, part: &Part, appended: Result<Appended, PartitionError>) -> PartitionProduceResponse {
@@ -175,22 +179,44 @@ fn partition_answer(call: &Call, part: &Part, appended: Result<Appended, Partiti
             .with_log_start_offset(info.log_start_offset.get()),
         Err(error) => {
             let answer = answer.with_base_offset(-1).with_log_append_time_ms(-1).with_log_start_offset(-1);
-            let answer = match (&part.partition, error.code) {
-                (Ok(partition), ErrorCode::NotLeaderOrFollower) => answer.with_current_leader(leader_of(partition)),
-                _ => answer,
-            };
             tracing::debug!(peer = %call.connection.peer_address, code = ?error.code, message = ?error.message, "produce refused");
             answer.with_error_code(error.code.code()).with_error_message(error.message.map(StrBytes::from_string))
         }
     }
 }
 
-/// Who leads, so that the client need not ask (KIP-951).
-fn leader_of(partition: &Partition) -> LeaderIdAndEpoch {
-    let registration = partition.registration();
-    LeaderIdAndEpoch::default()
-        .with_leader_id(BrokerId(registration.leader.get()))
-        .with_leader_epoch(registration.leader_epoch.get())
+/// Names who leads what this broker does not, and where they are reached, so that the client need not ask (KIP-951).
+fn name_leaders(call: &Call, response: &mut ProduceResponse) {
+    if call.version() < FIRST_VERSION_WITH_LEADERS {
+        return;
+    }
+    let image = call.image();
+    let mut leaders = Vec::new();
+    for topic in &mut response.responses {
+        for part in &mut topic.partition_responses {
+            if ErrorCode::from_code(part.error_code) != ErrorCode::NotLeaderOrFollower {
+                continue;
+            }
+            let index = PartitionIndex(part.index);
+            let registration = match topic.topic_id.is_nil() {
+                true => image.partition_by_name(&topic.name, index),
+                false => image.partition(topic.topic_id, index),
+            };
+            let Some(registration) = registration else { continue };
+            part.current_leader = LeaderIdAndEpoch::default()
+                .with_leader_id(BrokerId(registration.leader.get()))
+                .with_leader_epoch(registration.leader_epoch.get());
+            leaders.push(Leader { id: registration.leader, epoch: registration.leader_epoch });
+        }
+    }
+    let endpoints = endpoints(call, &leaders).map(|node| {
+        NodeEndpoint::default()
+            .with_node_id(BrokerId(node.id.get()))
+            .with_host(StrBytes::from_string(node.host.to_string()))
+            .with_port(i32::from(node.port))
+            .with_rack(node.rack.map(|rack| StrBytes::from_string(rack.to_string())))
+    });
+    response.node_endpoints = endpoints.collect();
 }
 
 /// With acks=0 there is no answer; a failure is told by closing the connection, as Kafka does.
@@ -214,7 +240,7 @@ async fn acknowledged(
     deadline: Instant,
 ) -> ProduceResponse {
     for wait in pending {
-        let reached = call.broker.replicated(&wait.partition, wait.required_offset, wait.flushed, deadline).await;
+        let reached = call.broker.replicated(&wait.partition, wait.required, wait.flushed, deadline).await;
         if let Err(error) = reached {
             let (topic, part) = wait.place;
             let answer = &mut response.responses[topic].partition_responses[part];
@@ -223,5 +249,6 @@ async fn acknowledged(
             answer.base_offset = -1;
         }
     }
+    name_leaders(&call, &mut response);
     response
 }

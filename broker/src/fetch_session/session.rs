@@ -115,6 +115,12 @@ impl FetchSession {
         self.partitions.is_empty()
     }
 
+    /// Whether `answer` says something of this partition that the fetcher has not been told.
+    pub fn is_news(&self, asked: &FetchPartition, answer: PartitionAnswer) -> bool {
+        let Some(cached) = self.partitions.get(&key(asked)) else { return true };
+        cached.high_watermark != answer.high_watermark || cached.log_start_offset != answer.log_start_offset
+    }
+
     /// Whether an incremental response must speak of this partition; notes what it will have said.
     pub fn must_answer(&mut self, asked: &FetchPartition, answer: PartitionAnswer) -> bool {
         let turn = self.take_turn();

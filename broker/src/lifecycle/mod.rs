@@ -33,6 +33,7 @@ use weir_storage::manager::LogManager;
 
 use crate::config::BrokerConfig;
 use crate::controller_client::ControllerClient;
+use crate::replicas::Replicas;
 use crate::server::{StartError, StartInterrupt};
 
 pub(crate) use dialer::liveness_config;
@@ -51,6 +52,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) addresses: &'a [(Arc<str>, SocketAddr)],
     /// Ends the wait for the first registration.
     pub(crate) interrupt: &'a StartInterrupt,
+    pub(crate) replicas: Arc<Replicas>,
 }
 
 /// A broker's life as the rest of the broker sees it.
@@ -64,6 +66,8 @@ struct Shared {
     broker: BrokerId,
     /// Of the last registration of this process.
     epoch: AtomicI64,
+    /// They act on what the metadata say of that epoch, and of no other.
+    replicas: Arc<Replicas>,
     session_timeout: Duration,
     /// None where nobody listens for heartbeats.
     answered: Mutex<Option<Instant>>,
@@ -76,12 +80,13 @@ struct Shared {
 impl Lifecycle {
     /// Registers; returns once the controller knows this process, or will not have it.
     pub(crate) fn start(parts: Parts<'_>) -> Result<Self, StartError> {
-        let Parts { config, controller, client, logs, addresses, interrupt } = parts;
+        let Parts { config, controller, client, logs, addresses, interrupt, replicas } = parts;
         let millis = |key| Duration::from_millis(config.settings.number(key).try_into().unwrap_or(0));
         let incarnation = Uuid::new_v4();
         let shared = Arc::new(Shared {
             broker: config.node_id,
             epoch: AtomicI64::new(BrokerEpoch::NONE.get()),
+            replicas,
             session_timeout: millis("broker.session.timeout.ms"),
             answered: Mutex::default(),
             is_ready: AtomicBool::new(false),
@@ -164,6 +169,7 @@ impl Lifecycle {
 impl Shared {
     fn set_epoch(&self, epoch: BrokerEpoch) {
         self.epoch.store(epoch.get(), Ordering::Release);
+        self.replicas.on_registered(epoch);
     }
 }
 

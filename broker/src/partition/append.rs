@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{LeaderEpoch, Offset};
-use weir_storage::log::{AppendInfo, AppendOrigin};
+use weir_storage::log::{AppendInfo, AppendOrigin, Log};
 
-use super::{Partition, PartitionError, check_leadership};
+use super::role::{Leadership, Role, Tenure};
+use super::{Partition, PartitionError};
 
 /// Whose records they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +29,13 @@ pub struct Appended {
     pub info: AppendInfo,
     /// The high watermark that acknowledges the append to all in-sync replicas.
     pub required_offset: Offset,
+    /// The leader epoch in which it was appended, and in which alone it can be acknowledged.
+    pub leader_epoch: LeaderEpoch,
 }
 
 impl Partition {
-    /// Appends `records`, one or more batches, in place. `acks_all` asks that enough replicas are in sync. If the outcome
-    /// `needs_fsync`, the caller calls [`Self::flush_then`]: until then no consumer sees the records.
+    /// Appends `records`, one or more batches, in place, and wakes whoever waits for them. `acks_all` asks that enough replicas
+    /// are in sync. If the outcome `needs_fsync`, the caller calls [`Self::flush_then`]: until then no consumer sees the records.
     pub fn append(
         &self,
         records: &mut [u8],
@@ -41,37 +44,74 @@ impl Partition {
         now_ms: i64,
     ) -> Result<Appended, PartitionError> {
         let log = self.log()?;
-        let registration = self.registration.read();
-        let leader_epoch = check_leadership(&registration, self.local, LeaderEpoch::NONE)?;
-        let required = self.topic.config.load().min_insync_replicas;
-        // A topic cannot need more replicas than it has (KIP-966).
-        let required = required.min(registration.replicas.len());
-        if acks_all && registration.isr.len() < required {
-            let message = format!("{} replicas are in sync, {required} are required", registration.isr.len());
-            return Err(PartitionError::new(ErrorCode::NotEnoughReplicas, message));
-        }
+        let tenure = self.tenure.read();
+        let leader_epoch = tenure.check_leadership(LeaderEpoch::NONE)?;
         let origin = match origin {
             ProduceOrigin::Client => AppendOrigin::Client,
             ProduceOrigin::Coordinator => AppendOrigin::Coordinator,
         };
-        let info = log.append_as_leader(records, leader_epoch, origin, now_ms)?;
-        // A repeated batch adds nothing, and what came after its first attempt may not be flushed yet.
-        if *registration.isr == [self.local] && !info.needs_fsync && !info.duplicate {
-            log.set_high_watermark(log.log_end_offset());
-        }
-        let required_offset = info.last_offset + 1;
-        Ok(Appended { info, required_offset })
+        let info = match &tenure.role {
+            Role::Leader(leadership) => {
+                let leadership = (leadership, &*tenure);
+                self.append_to_be_followed(log, leadership, acks_all, |log| {
+                    log.append_as_leader(records, leader_epoch, origin, now_ms).map_err(PartitionError::from)
+                })?
+            }
+            _ => {
+                let info = log.append_as_leader(records, leader_epoch, origin, now_ms)?;
+                // A repeated batch adds nothing, and what came after its first attempt may not be flushed yet.
+                if !info.needs_fsync && !info.duplicate {
+                    log.set_high_watermark(log.log_end_offset());
+                    self.local.committed().notify(&self.key());
+                }
+                info
+            }
+        };
+        Ok(Appended { info, required_offset: info.last_offset + 1, leader_epoch })
     }
 
-    /// Makes everything below `up_to` durable, moves the high watermark if this is the only replica, and calls `then`, on the
-    /// flusher's thread.
+    /// Appends where others follow: they are woken, and the high watermark moves when they have it.
+    fn append_to_be_followed(
+        &self,
+        log: &Arc<Log>,
+        (leadership, tenure): (&Leadership, &Tenure),
+        acks_all: bool,
+        append: impl FnOnce(&Log) -> Result<AppendInfo, PartitionError>,
+    ) -> Result<AppendInfo, PartitionError> {
+        let state = leadership.state(log, tenure, self.terms(), &self.local);
+        if acks_all {
+            let state = state.lock();
+            if state.is_under_min_isr() {
+                let (in_sync, required) = (state.in_sync().certain_count(), self.terms().min_insync);
+                let message = format!("{in_sync} replicas are in sync, {required} are required");
+                return Err(PartitionError::new(ErrorCode::NotEnoughReplicas, message));
+            }
+        }
+        let info = append(log)?;
+        if info.duplicate {
+            return Ok(info);
+        }
+        let moved = {
+            let mut state = state.lock();
+            // Read under the lock, so that what the state is told never goes back.
+            let log_end = log.log_end_offset();
+            let own_end = if info.needs_fsync { log.recovery_point() } else { log_end };
+            state.on_log(log_end, own_end, self.local.now_ms())
+        };
+        self.advance(log, moved);
+        self.local.appended().notify(&self.key());
+        Ok(info)
+    }
+
+    /// Makes everything below `up_to` durable, moves the high watermark if the other replicas have it, and calls `then`, on
+    /// the flusher's thread.
     pub fn flush_then(self: &Arc<Self>, up_to: Offset, then: impl FnOnce(io::Result<()>) + Send + 'static) {
         let log = match self.log() {
             Ok(log) => log,
             Err(error) => return then(Err(io::Error::other(error.code.to_string()))),
         };
         let partition = Arc::clone(self);
-        self.logs.commit_flush(log, up_to, move |flushed| {
+        self.local.logs.commit_flush(log, up_to, move |flushed| {
             if flushed.is_ok() {
                 partition.follow_flush();
             }
@@ -79,13 +119,31 @@ impl Partition {
         });
     }
 
-    /// What is durable here is durable on all replicas, if there is no other.
+    /// What is durable here counts as being here.
     fn follow_flush(&self) {
-        if let Some(log) = self.opened_log()
-            && self.is_sole_replica()
-        {
-            log.set_high_watermark(log.recovery_point());
-        }
+        let Some(log) = self.opened_log() else { return };
+        let tenure = self.tenure.read();
+        let moved = match &tenure.role {
+            Role::Sole => Some(log.recovery_point()),
+            Role::Leader(leadership) => leadership.known().and_then(|state| {
+                let mut state = state.lock();
+                state.on_log(log.log_end_offset(), log.recovery_point(), self.local.now_ms())
+            }),
+            Role::Idle | Role::Follower => None,
+        };
+        self.advance(log, moved);
+    }
+
+    /// Moves the high watermark, and wakes whoever waits for it.
+    pub(super) fn advance(&self, log: &Log, moved: Option<Offset>) {
+        let Some(high_watermark) = moved.filter(|moved| *moved > log.high_watermark()) else { return };
+        log.set_high_watermark(high_watermark);
+        self.local.committed().notify(&self.key());
+    }
+
+    /// What counts as committed where there is one replica.
+    pub(super) fn sole_high_watermark(log: &Log) -> Offset {
+        if log.config().flush_messages == 1 { log.recovery_point() } else { log.log_end_offset() }
     }
 }
 
@@ -104,7 +162,7 @@ mod tests {
 
     use super::*;
     use crate::config::TopicConfig;
-    use crate::partition::TopicState;
+    use crate::partition::{LocalBroker, TopicState};
 
     const TOPIC: Uuid = Uuid::from_u128(7_000);
     const LOCAL: BrokerId = BrokerId(1);
@@ -126,7 +184,8 @@ mod tests {
             let log = LogConfig { flush_messages: 1, ..LogConfig::default() };
             let config = ArcSwap::from_pointee(TopicConfig { log, min_insync_replicas: 1 });
             let topic = Arc::new(TopicState { id: TOPIC, name: "flushed".into(), config });
-            let partition = Partition::new(topic, PartitionIndex(0), LOCAL, logs.clone(), registration());
+            let local = Arc::new(LocalBroker::new(LOCAL, logs.clone(), 3_000));
+            let partition = Partition::new(topic, PartitionIndex(0), local, registration(), true, None);
             Self { _dir: dir, logs, partition: Arc::new(partition) }
         }
 

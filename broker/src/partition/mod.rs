@@ -1,14 +1,21 @@
-//! Partitions as this broker serves them: leadership, high watermark, appends, reads.
+//! Partitions as this broker serves them: roles, high watermark, appends, reads.
 //!
-//! A [`Partition`] joins what the controller decided (leader, epochs, in-sync replicas) with the log on disk. It checks
-//! that this broker leads at the epoch the client believes in, appends, and moves the high watermark; it never decides
-//! who leads. Kafka's `Partition` and, for the table of all of them, `ReplicaManager`.
+//! A [`Partition`] joins what the controller decided (leader, epochs, in-sync replicas) with the log on disk, and performs what the
+//! cores of [`crate::replication`] conclude. It checks that this broker leads at the epoch the client believes in, appends, and moves the
+//! high watermark; it never decides who leads. Kafka's `Partition` and, for the table of all of them, `ReplicaManager`.
 
 mod append;
 mod errors;
+mod follow;
+mod isr;
+mod local;
+mod preferred;
 mod read;
+mod replicate;
+mod role;
 mod table;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 
 use arc_swap::ArcSwap;
@@ -16,16 +23,22 @@ use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 use weir_controller::image::PartitionRegistration;
 use weir_protocol::error_code::ErrorCode;
-use weir_protocol::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
+use weir_protocol::ids::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
 use weir_storage::log::Log;
-use weir_storage::manager::LogManager;
+use weir_storage::manager::DeleteError;
 
 use crate::config::TopicConfig;
 
 pub use append::{Appended, ProduceOrigin};
 pub use errors::{PartitionError, append_error, read_error};
-pub use read::{Isolation, Read, ReadFailure};
-pub use table::{PartitionTable, Placement};
+pub use follow::{FollowError, FollowerLog, Taken};
+pub use local::LocalBroker;
+pub(crate) use local::candidate;
+pub use read::{Isolation, Read, ReadFailure, Reader};
+pub use role::RoleChange;
+pub use table::{PartitionTable, Placement, TableChange};
+
+use role::Tenure;
 
 /// What all partitions of a topic share.
 #[derive(Debug)]
@@ -46,31 +59,41 @@ pub type PartitionKey = (TopicId, PartitionIndex);
 pub struct Partition {
     topic: Arc<TopicState>,
     index: PartitionIndex,
-    local: BrokerId,
-    logs: Arc<LogManager>,
+    local: Arc<LocalBroker>,
     log: OnceLock<Arc<Log>>,
-    /// Held while the log is opened, so that whoever needs it meanwhile waits for it and is not refused.
-    opening: Mutex<()>,
+    /// Held while the log is opened, so that whoever needs it meanwhile waits for it and is not refused, and while it is deleted.
+    files: Mutex<Files>,
+    /// The replica is no longer here: whoever still holds this makes no log of it.
+    gone: AtomicBool,
     /// Held for reading through an append, so that no record is written under a leadership that has ended.
-    registration: RwLock<Arc<PartitionRegistration>>,
+    tenure: RwLock<Tenure>,
+}
+
+/// What is to be known before a log is opened or deleted.
+#[derive(Debug, Default)]
+struct Files {
+    deleted: bool,
+    /// The replica that was here before and is still to be deleted; a reassignment may come back before that is done.
+    before: Option<Arc<Partition>>,
 }
 
 impl Partition {
     fn new(
         topic: Arc<TopicState>,
         index: PartitionIndex,
-        local: BrokerId,
-        logs: Arc<LogManager>,
+        local: Arc<LocalBroker>,
         registration: Arc<PartitionRegistration>,
+        acts: bool,
+        before: Option<Arc<Partition>>,
     ) -> Self {
         Self {
             topic,
             index,
-            local,
-            logs,
             log: OnceLock::new(),
-            opening: Mutex::new(()),
-            registration: RwLock::new(registration),
+            files: Mutex::new(Files { deleted: false, before }),
+            gone: AtomicBool::new(false),
+            tenure: RwLock::new(Tenure::new(registration, local.member(), acts)),
+            local,
         }
     }
 
@@ -94,13 +117,14 @@ impl Partition {
         (self.topic.id, self.index)
     }
 
-    /// What the controller last said of it.
-    pub fn registration(&self) -> Arc<PartitionRegistration> {
-        self.registration.read().clone()
+    /// The broker whose replica it is.
+    pub fn local(&self) -> &Arc<LocalBroker> {
+        &self.local
     }
 
-    fn set_registration(&self, registration: Arc<PartitionRegistration>) {
-        *self.registration.write() = registration;
+    /// What the controller last said of it.
+    pub fn registration(&self) -> Arc<PartitionRegistration> {
+        self.tenure.read().registration.clone()
     }
 
     /// Its log, opened or created now if nobody has needed it before.
@@ -108,9 +132,16 @@ impl Partition {
         if let Some(log) = self.log.get() {
             return Ok(log);
         }
-        let _opening = self.opening.lock();
+        let mut files = self.files.lock();
         if let Some(log) = self.log.get() {
             return Ok(log);
+        }
+        if self.is_gone() {
+            return Err(ErrorCode::NotLeaderOrFollower.into());
+        }
+        if let Some(before) = &files.before {
+            before.delete().map_err(|error| PartitionError::new(ErrorCode::KafkaStorageError, error))?;
+            files.before = None;
         }
         let log = self.open_log()?;
         Ok(self.log.get_or_init(|| log))
@@ -119,7 +150,7 @@ impl Partition {
     fn open_log(&self) -> Result<Arc<Log>, PartitionError> {
         let topic_partition = self.topic_partition();
         let config = Arc::new(self.topic.config.load().log.clone());
-        let log = self.logs.create(&topic_partition, self.topic.id, config, self.directory())?;
+        let log = self.local.logs.create(&topic_partition, self.topic.id, config, self.directory())?;
         if self.is_sole_replica() {
             if self.topic.config.load().log.flush_messages == 1 {
                 self.flush_found(&log)?;
@@ -138,7 +169,7 @@ impl Partition {
         }
         let (done, flushed) = mpsc::channel();
         // The receiver waits right here.
-        self.logs.commit_flush(log, end, move |outcome| drop(done.send(outcome)));
+        self.local.logs.commit_flush(log, end, move |outcome| drop(done.send(outcome)));
         let storage_error = |error: &dyn std::fmt::Display| PartitionError::new(ErrorCode::KafkaStorageError, error);
         flushed.recv().map_err(|error| storage_error(&error))?.map_err(|error| storage_error(&error))
     }
@@ -147,7 +178,7 @@ impl Partition {
     fn directory(&self) -> Option<Uuid> {
         // The first hundred ids are reserved: unassigned, lost and the like.
         const RESERVED_IDS: u128 = 100;
-        let directory = self.registration.read().directory_of(self.local)?;
+        let directory = self.tenure.read().registration.directory_of(self.local.id())?;
         (directory.as_u128() >= RESERVED_IDS).then_some(directory)
     }
 
@@ -156,18 +187,72 @@ impl Partition {
         self.log.get()
     }
 
+    /// The replica is no longer here.
+    pub(crate) fn retire(&self) {
+        self.gone.store(true, Ordering::Release);
+    }
+
+    fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// Deletes the log of a replica that is no longer here; a second time does nothing.
+    pub(crate) fn delete(&self) -> Result<(), DeleteError> {
+        let mut files = self.files.lock();
+        if files.deleted {
+            return Ok(());
+        }
+        if let Some(before) = files.before.take() {
+            before.delete()?;
+        }
+        match self.local.logs.delete(&self.topic_partition(), self.topic.id) {
+            Ok(()) | Err(DeleteError::Absent(_)) => {
+                files.deleted = true;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     fn is_sole_replica(&self) -> bool {
-        *self.registration.read().isr == [self.local]
+        matches!(self.tenure.read().role, role::Role::Sole)
     }
 
     /// Checks that this broker leads, at the epoch the client believes in if it names one (KIP-320).
     pub fn check_leadership(&self, believed: LeaderEpoch) -> Result<LeaderEpoch, PartitionError> {
-        check_leadership(&self.registration.read(), self.local, believed)
+        self.tenure.read().check_leadership(believed)
     }
 
-    /// The end of what a consumer may read.
-    pub fn readable_end(&self, isolation: Isolation) -> Result<Offset, PartitionError> {
+    /// Whether everything below `required`, which was appended in `leader_epoch`, is committed. An error once this broker does not lead in
+    /// that epoch any more: what stands at those offsets then may be somebody else's.
+    pub fn is_committed(&self, required: Offset, leader_epoch: LeaderEpoch) -> Result<bool, PartitionError> {
+        // In this order: while the leadership holds, nothing but it moves the high watermark.
+        let high_watermark = self.log()?.high_watermark();
+        let tenure = self.tenure.read();
+        if tenure.check_leadership(LeaderEpoch::NONE)? != leader_epoch {
+            return Err(ErrorCode::NotLeaderOrFollower.into());
+        }
+        if high_watermark < required {
+            return Ok(false);
+        }
+        match tenure.leadership().and_then(role::Leadership::known) {
+            Some(state) if state.lock().is_under_min_isr() => Err(ErrorCode::NotEnoughReplicasAfterAppend.into()),
+            _ => Ok(true),
+        }
+    }
+
+    /// The end of what `reader` may be told of. Refused to a consumer while a new leader does not know how far an earlier one has
+    /// told (KIP-207).
+    pub fn readable_end(&self, reader: Reader) -> Result<Offset, PartitionError> {
         let log = self.log()?;
+        let Reader::Consumer { isolation, .. } = reader else { return Ok(log.log_end_offset()) };
+        let tenure = self.tenure.read();
+        if let Some(leadership) = tenure.leadership() {
+            let state = leadership.state(log, &tenure, self.terms(), &self.local).lock();
+            if state.told_high_watermark().is_none() {
+                return Err(ErrorCode::OffsetNotAvailable.into());
+            }
+        }
         Ok(match isolation {
             Isolation::ReadCommitted => log.last_stable_offset(),
             Isolation::ReadUncommitted => log.high_watermark(),
@@ -175,20 +260,5 @@ impl Partition {
     }
 }
 
-fn check_leadership(
-    registration: &PartitionRegistration,
-    local: BrokerId,
-    believed: LeaderEpoch,
-) -> Result<LeaderEpoch, PartitionError> {
-    let epoch = registration.leader_epoch;
-    if believed != LeaderEpoch::NONE && believed < epoch {
-        return Err(ErrorCode::FencedLeaderEpoch.into());
-    }
-    if believed > epoch {
-        return Err(ErrorCode::UnknownLeaderEpoch.into());
-    }
-    if registration.leader != local {
-        return Err(ErrorCode::NotLeaderOrFollower.into());
-    }
-    Ok(epoch)
-}
+#[cfg(test)]
+mod tests;

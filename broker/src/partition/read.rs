@@ -1,4 +1,4 @@
-//! Reading from a partition that this broker leads.
+//! Reading from a partition: for its followers up to its end, for consumers up to what is committed.
 
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{LeaderEpoch, Offset};
@@ -22,6 +22,27 @@ impl Isolation {
     }
 }
 
+/// Who reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// A consumer.
+    Consumer {
+        /// How much it sees.
+        isolation: Isolation,
+        /// Whether a follower may serve it (KIP-392).
+        takes_followers: bool,
+    },
+    /// A follower, which sees all there is.
+    Follower,
+}
+
+impl Reader {
+    /// Whether it is told of aborted transactions.
+    pub fn sees_aborted(self) -> bool {
+        matches!(self, Self::Consumer { isolation: Isolation::ReadCommitted, .. })
+    }
+}
+
 /// What a read found.
 #[derive(Clone, Debug)]
 pub struct Read {
@@ -35,6 +56,8 @@ pub struct Read {
     pub last_stable_offset: Offset,
     /// The log start offset.
     pub log_start_offset: Offset,
+    /// Where the log ends.
+    pub log_end_offset: Offset,
 }
 
 /// A failed read, with what may be said of the partition all the same.
@@ -60,11 +83,11 @@ impl Partition {
         &self,
         from: Offset,
         believed: LeaderEpoch,
-        isolation: Isolation,
+        reader: Reader,
         max_bytes: u32,
         min_one: bool,
     ) -> Result<Read, ReadFailure> {
-        self.check_leadership(believed)?;
+        self.check_reader(believed, reader)?;
         let log = self.log().map_err(ReadFailure::from)?;
         let high_watermark = log.high_watermark();
         let last_stable_offset = log.last_stable_offset();
@@ -73,17 +96,27 @@ impl Partition {
         if from < log_start_offset || from > log.log_end_offset() {
             return Err(failure(ErrorCode::OffsetOutOfRange.into()));
         }
-        let end = match isolation {
-            Isolation::ReadCommitted => last_stable_offset,
-            Isolation::ReadUncommitted => high_watermark,
+        let end = match reader {
+            Reader::Consumer { isolation: Isolation::ReadCommitted, .. } => last_stable_offset,
+            Reader::Consumer { isolation: Isolation::ReadUncommitted, .. } => high_watermark,
+            Reader::Follower => ReadUpperBound::LOG_END.0,
         };
         let read = log.read(from, max_bytes, ReadUpperBound(end), min_one).map_err(|error| failure(error.into()))?;
-        let aborted_transactions = match isolation {
-            Isolation::ReadCommitted if read.slice.is_some() => {
-                log.aborted_transactions(from, end).map_err(|error| failure(error.into()))?
-            }
-            _ => Vec::new(),
+        let aborted_transactions = match reader.sees_aborted() && read.slice.is_some() {
+            true => log.aborted_transactions(from, end).map_err(|error| failure(error.into()))?,
+            false => Vec::new(),
         };
-        Ok(Read { slice: read.slice, aborted_transactions, high_watermark, last_stable_offset, log_start_offset })
+        let log_end_offset = read.log_end_offset;
+        let slice = read.slice;
+        Ok(Read { slice, aborted_transactions, high_watermark, last_stable_offset, log_start_offset, log_end_offset })
+    }
+
+    fn check_reader(&self, believed: LeaderEpoch, reader: Reader) -> Result<(), PartitionError> {
+        let tenure = self.tenure.read();
+        match reader {
+            Reader::Consumer { takes_followers: true, .. } if tenure.follows() => tenure.check_epoch(believed),
+            _ => tenure.check_leadership(believed),
+        }
+        .map(drop)
     }
 }

@@ -1,19 +1,19 @@
 //! Every partition with a replica on this broker.
 //!
-//! Follows the metadata: a delta creates, changes and removes entries, in order, before the change is answered. Files
-//! are made when a partition is first needed or by [`PartitionTable::open_all`], whichever comes first, so that a delta
-//! of a thousand topics is taken in at once.
+//! Follows the metadata: a delta creates and removes entries, in order, before the change is answered. What it changes of those that
+//! stay is handed on, for taking another role waits for appends under way, and the controller's thread waits for no disk. Files are made
+//! when a partition is first needed or by the files thread, whichever comes first, so that a delta of a thousand topics is taken in
+//! at once.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use ahash::AHashMap;
 use arc_swap::ArcSwap;
-use parking_lot::RwLock;
-use weir_controller::image::{MetadataDelta, MetadataImage, PartitionRegistration, TopicChange};
-use weir_protocol::ids::{BrokerId, PartitionIndex, TopicId};
-use weir_storage::manager::LogManager;
+use parking_lot::{Mutex, RwLock};
+use weir_controller::image::{MetadataDelta, MetadataImage, PartitionRegistration, TopicChange, TopicDelta};
+use weir_protocol::ids::{BrokerEpoch, PartitionIndex, TopicId};
 
-use super::{Partition, TopicState};
+use super::{LocalBroker, Partition, PartitionKey, TopicState};
 use crate::config::TopicConfig;
 
 /// Where a partition is led, as far as this broker knows.
@@ -30,9 +30,10 @@ pub enum Placement {
 /// The table.
 #[derive(Debug)]
 pub struct PartitionTable {
-    local: BrokerId,
-    logs: Arc<LogManager>,
+    local: Arc<LocalBroker>,
     topics: RwLock<AHashMap<TopicId, Arc<TopicEntry>>>,
+    /// Replicas that are no longer here, until their logs are deleted.
+    gone: Mutex<AHashMap<PartitionKey, Weak<Partition>>>,
 }
 
 #[derive(Debug)]
@@ -44,13 +45,19 @@ struct TopicEntry {
 
 impl PartitionTable {
     /// An empty table for the broker `local`.
-    pub fn new(local: BrokerId, logs: Arc<LogManager>) -> Self {
-        Self { local, logs, topics: RwLock::default() }
+    pub fn new(local: LocalBroker) -> Self {
+        Self { local: Arc::new(local), topics: RwLock::default(), gone: Mutex::default() }
     }
 
     /// The broker whose table it is.
-    pub fn local(&self) -> BrokerId {
-        self.local
+    pub fn local(&self) -> &Arc<LocalBroker> {
+        &self.local
+    }
+
+    /// The broker is registered in `epoch`: it acts on metadata that tells so. Before the first delta this is all there is to do; later
+    /// every role is to be taken again.
+    pub fn set_broker_epoch(&self, epoch: BrokerEpoch) {
+        self.local.set_epoch(epoch);
     }
 
     /// A partition with a replica here.
@@ -93,8 +100,8 @@ impl PartitionTable {
         self.len() == 0
     }
 
-    /// Takes in a change of the metadata. `config_of` yields the settings of a topic. Returns the partitions that are
-    /// new here, to be opened, and those that are gone.
+    /// Takes in a change of the metadata. `config_of` yields the settings of a topic. Returns what is to be done about partitions
+    /// that are new here, that are gone, and of which the metadata says something new.
     pub fn apply(
         &self,
         delta: &MetadataDelta,
@@ -104,24 +111,47 @@ impl PartitionTable {
         let mut change = TableChange::default();
         for topic in delta.deleted_topics() {
             let entry = self.topics.write().remove(&topic.id);
-            change.removed.extend(entry.iter().flat_map(|entry| entry.partitions.iter().flatten().cloned()));
+            for partition in entry.iter().flat_map(|entry| entry.partitions.iter().flatten()) {
+                self.remove(partition, &mut change);
+            }
         }
         for (&id, topic) in &delta.topics {
             if !matches!(topic.change, TopicChange::Deleted(_)) {
-                self.apply_topic(id, image, &config_of, &mut change);
+                self.apply_topic((id, topic), image, &config_of, &mut change);
             }
         }
+        if !delta.brokers.is_empty() {
+            // Who may be in sync has changed, or whether this broker acts at all.
+            change.changed = self.registered(image);
+        }
+        self.gone.lock().retain(|_, partition| partition.strong_count() > 0);
         change
+    }
+
+    /// Every partition with what `image` says of it.
+    pub(crate) fn registered(&self, image: &MetadataImage) -> Vec<(Arc<Partition>, Arc<PartitionRegistration>)> {
+        let with_registration = |partition: Arc<Partition>| {
+            let registration = image.partition(partition.topic().id, partition.index())?.clone();
+            Some((partition, registration))
+        };
+        self.all().into_iter().filter_map(with_registration).collect()
+    }
+
+    fn remove(&self, partition: &Arc<Partition>, change: &mut TableChange) {
+        partition.retire();
+        self.gone.lock().insert(partition.key(), Arc::downgrade(partition));
+        change.removed.push(partition.clone());
     }
 
     fn apply_topic(
         &self,
-        id: TopicId,
+        (id, delta): (TopicId, &TopicDelta),
         image: &MetadataImage,
         config_of: &impl Fn(&str) -> TopicConfig,
         change: &mut TableChange,
     ) {
         let Some(topic) = image.topic(id) else { return };
+        let acts = self.local.acts(image);
         let before = self.topics.read().get(&id).cloned();
         let state = before.as_ref().map_or_else(
             || {
@@ -132,21 +162,24 @@ impl PartitionTable {
         );
         let partitions = topic.partitions().map(|(index, registration)| {
             let known = before.as_ref().and_then(|entry| entry.partitions.get(index.get() as usize)?.as_ref());
-            let is_here = registration.replicas.contains(&self.local);
+            let is_here = registration.replicas.contains(&self.local.id());
             match (known, is_here) {
                 (Some(known), true) => {
-                    known.set_registration(registration.clone());
+                    if delta.partitions.contains_key(&index) {
+                        change.changed.push((known.clone(), registration.clone()));
+                    }
                     Some(known.clone())
                 }
                 (None, true) => {
-                    let partition =
-                        Partition::new(state.clone(), index, self.local, self.logs.clone(), registration.clone());
+                    let before = self.gone.lock().remove(&(id, index)).and_then(|gone| gone.upgrade());
+                    let (local, registration) = (self.local.clone(), registration.clone());
+                    let partition = Partition::new(state.clone(), index, local, registration, acts, before);
                     let partition = Arc::new(partition);
                     change.created.push(partition.clone());
                     Some(partition)
                 }
                 (Some(known), false) => {
-                    change.removed.push(known.clone());
+                    self.remove(known, change);
                     None
                 }
                 (None, false) => None,
@@ -156,14 +189,15 @@ impl PartitionTable {
         self.topics.write().insert(id, Arc::new(entry));
     }
 
-    /// Settings of a topic have changed.
-    pub fn set_config(&self, topic: TopicId, config: TopicConfig) {
-        let Some(entry) = self.topics.read().get(&topic).cloned() else { return };
+    /// Settings of a topic have changed. Returns the partitions whose leadership may go by them.
+    pub fn set_config(&self, topic: TopicId, config: TopicConfig) -> Vec<Arc<Partition>> {
+        let Some(entry) = self.topics.read().get(&topic).cloned() else { return Vec::new() };
         let log_config = Arc::new(config.log.clone());
         entry.state.config.store(Arc::new(config));
         for partition in entry.partitions.iter().flatten().filter(|partition| partition.opened_log().is_some()) {
-            self.logs.set_config(&partition.topic_partition(), log_config.clone());
+            self.local.logs.set_config(&partition.topic_partition(), log_config.clone());
         }
+        entry.partitions.iter().flatten().cloned().collect()
     }
 
     /// The settings of a topic with a replica here.
@@ -179,4 +213,13 @@ pub struct TableChange {
     pub created: Vec<Arc<Partition>>,
     /// Partitions that are gone from here.
     pub removed: Vec<Arc<Partition>>,
+    /// Partitions of which the metadata says something new.
+    pub changed: Vec<(Arc<Partition>, Arc<PartitionRegistration>)>,
+}
+
+impl TableChange {
+    /// Whether nothing has changed.
+    pub fn is_empty(&self) -> bool {
+        self.created.is_empty() && self.removed.is_empty() && self.changed.is_empty()
+    }
 }

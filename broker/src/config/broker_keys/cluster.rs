@@ -4,7 +4,7 @@ use super::super::definition::Definition;
 use super::super::definition::Kind::{Boolean, Int, List, ListOf, Long, String};
 use super::super::definition::Update::{ClusterWide, ReadOnly};
 use super::row::{ANY_INT, ANY_LONG, MAX_INT, MAX_LONG, key};
-use super::why::{ALONE, PURGATORY, QUOTAS, RAFT};
+use super::why::{ALONE, PURGATORY, QUOTAS, RAFT, SOCKETS, ZONES};
 
 #[rustfmt::skip]
 pub(super) static KEYS: &[Definition] = &[
@@ -85,7 +85,7 @@ pub(super) static KEYS: &[Definition] = &[
     key("num.recovery.threads.per.data.dir", Int(1, MAX_INT), Some("2"), ReadOnly,
         "How many threads recover one directory's logs at start."),
     key("num.replica.fetchers", Int(1, MAX_INT), Some("1"), ClusterWide,
-        "How many fetch sessions a follower keeps with each leader.").without_effect(ALONE),
+        "How many fetch sessions a follower keeps with each leader."),
     key("process.roles", ListOf(&["broker", "controller"]), Some("broker,controller"), ReadOnly,
         "What this node is."),
     key("producer.purgatory.purge.interval.requests", ANY_INT, Some("1000"), ReadOnly,
@@ -95,25 +95,25 @@ pub(super) static KEYS: &[Definition] = &[
     key("quota.window.size.seconds", Int(1, MAX_INT), Some("1"), ReadOnly,
         "How long a sample of a client's rate lasts, in seconds.").without_effect(QUOTAS),
     key("replica.fetch.backoff.ms", Int(0, MAX_INT), Some("1000"), ReadOnly,
-        "How long a follower waits after a failed fetch, in milliseconds.").without_effect(ALONE),
+        "How long a follower waits after a failed fetch, in milliseconds."),
     key("replica.fetch.max.bytes", Int(0, MAX_INT), Some("1048576"), ReadOnly,
-        "The most a follower asks of one partition, in bytes.").without_effect(ALONE),
+        "The most a follower asks of one partition, in bytes."),
     key("replica.fetch.min.bytes", ANY_INT, Some("1"), ReadOnly,
-        "How much a follower's fetch waits for, in bytes.").without_effect(ALONE),
+        "How much a follower's fetch waits for, in bytes."),
     key("replica.fetch.response.max.bytes", Int(0, MAX_INT), Some("10485760"), ReadOnly,
-        "The most a follower asks for at once, in bytes.").without_effect(ALONE),
+        "The most a follower asks for at once, in bytes."),
     key("replica.fetch.wait.max.ms", ANY_INT, Some("500"), ReadOnly,
-        "How long a follower's fetch waits, in milliseconds.").without_effect(ALONE),
+        "How long a follower's fetch waits, in milliseconds."),
     key("replica.high.watermark.checkpoint.interval.ms", Long(1, MAX_LONG), Some("5000"), ReadOnly,
         "How often high watermarks are written, in milliseconds."),
     key("replica.lag.time.max.ms", Long(1, MAX_LONG), Some("3000"), ReadOnly,
-        "How long a replica may lag before it leaves the in-sync set, in milliseconds.").without_effect(ALONE),
+        "How long a replica may lag before it leaves the in-sync set, in milliseconds."),
     key("replica.selector.class", String, None, ReadOnly,
-        "The class that chooses which replica a consumer reads.").without_effect(ALONE),
+        "The class that chooses which replica a consumer reads.").without_effect(ZONES),
     key("replica.socket.receive.buffer.bytes", ANY_INT, Some("65536"), ReadOnly,
-        "The receive buffer of a follower's socket, in bytes.").without_effect(ALONE),
+        "The receive buffer of a follower's socket, in bytes.").without_effect(SOCKETS),
     key("replica.socket.timeout.ms", ANY_INT, Some("30000"), ReadOnly,
-        "How long a follower's request may take, in milliseconds.").without_effect(ALONE),
+        "How long a follower's request may take, in milliseconds."),
     key("replication.quota.window.num", Int(1, MAX_INT), Some("11"), ReadOnly,
         "How many samples the rate of replication is made of.").without_effect(QUOTAS),
     key("replication.quota.window.size.seconds", Int(1, MAX_INT), Some("1"), ReadOnly,

@@ -1,0 +1,54 @@
+//! The in-sync replicas that a leader asks for, between its core and the controller.
+
+use std::sync::Arc;
+
+use weir_controller::decide::AlteredPartition;
+use weir_protocol::error_code::ErrorCode;
+use weir_protocol::ids::{LeaderEpoch, PartitionEpoch};
+
+use super::Partition;
+use super::role::Leadership;
+use crate::replication::{IsrProposal, ProposalOutcome};
+
+impl Partition {
+    /// What is to be asked of the controller, if anything is: by the leader of which epoch, and which ISR.
+    pub(crate) fn isr_proposal(&self) -> Option<(LeaderEpoch, IsrProposal)> {
+        let tenure = self.tenure.read();
+        let state = tenure.leadership()?.known()?.lock();
+        Some((state.leader_epoch(), state.proposal()?))
+    }
+
+    /// The controller answered what the leader of `leader_epoch` proposed at `asked`.
+    pub(crate) fn on_isr_answer(
+        &self,
+        leader_epoch: LeaderEpoch,
+        asked: PartitionEpoch,
+        answer: Result<&AlteredPartition, ErrorCode>,
+    ) -> ProposalOutcome {
+        let tenure = self.tenure.read();
+        let known = tenure.leadership().and_then(Leadership::known).zip(self.opened_log());
+        let Some((state, log)) = known.filter(|_| tenure.registration.leader_epoch == leader_epoch) else {
+            return ProposalOutcome::Superseded;
+        };
+        let (outcome, moved) = state.lock().on_answer(asked, answer, self.local.now_ms());
+        self.advance(log, moved);
+        outcome
+    }
+
+    /// Asks for an ISR without those that have not had everything for too long, if there are any.
+    pub(crate) fn check_lag(self: &Arc<Self>) {
+        let proposal = {
+            let tenure = self.tenure.read();
+            let Some(state) = tenure.leadership().and_then(Leadership::known) else { return };
+            state.lock().on_lag_check(self.local.now_ms())
+        };
+        if proposal.is_some() {
+            self.local.want_isr(self.clone());
+        }
+    }
+
+    /// Whether others follow this broker here.
+    pub(crate) fn is_followed(&self) -> bool {
+        self.tenure.read().leadership().is_some()
+    }
+}

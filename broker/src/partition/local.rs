@@ -1,0 +1,115 @@
+//! What all partitions of a broker share: whose they are, where their logs lie, and who waits for them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use weir_controller::decide::IsrMember;
+use weir_controller::image::MetadataImage;
+use weir_protocol::ids::{BrokerEpoch, BrokerId};
+use weir_storage::manager::LogManager;
+
+use super::{Partition, PartitionKey};
+use crate::purgatory::Purgatory;
+use crate::replication::Candidate;
+
+/// A broker, as its partitions know it.
+#[derive(Debug)]
+pub struct LocalBroker {
+    id: BrokerId,
+    /// The epoch in which it is registered, -1 until it knows.
+    epoch: AtomicI64,
+    pub(super) logs: Arc<LogManager>,
+    /// `replica.lag.time.max.ms`.
+    pub(super) max_lag_ms: i64,
+    /// Where the monotonic clock of replication starts.
+    started: Instant,
+    committed: Arc<Purgatory<PartitionKey>>,
+    appended: Arc<Purgatory<PartitionKey>>,
+    wants_isr: mpsc::UnboundedSender<Arc<Partition>>,
+    isr_wanted: Mutex<Option<mpsc::UnboundedReceiver<Arc<Partition>>>>,
+}
+
+impl LocalBroker {
+    /// The broker `id`, which is registered in no epoch yet.
+    pub fn new(id: BrokerId, logs: Arc<LogManager>, max_lag_ms: i64) -> Self {
+        // One entry a partition that wants another ISR: a leader asks once and waits for its answer.
+        let (wants_isr, isr_wanted) = mpsc::unbounded_channel();
+        Self {
+            id,
+            epoch: AtomicI64::new(BrokerEpoch::NONE.get()),
+            logs,
+            max_lag_ms,
+            started: Instant::now(),
+            committed: Arc::default(),
+            appended: Arc::default(),
+            wants_isr,
+            isr_wanted: Mutex::new(Some(isr_wanted)),
+        }
+    }
+
+    /// `node.id`.
+    pub fn id(&self) -> BrokerId {
+        self.id
+    }
+
+    /// The epoch in which it is registered, or none.
+    pub fn epoch(&self) -> BrokerEpoch {
+        BrokerEpoch(self.epoch.load(Ordering::Acquire))
+    }
+
+    pub(super) fn set_epoch(&self, epoch: BrokerEpoch) {
+        self.epoch.store(epoch.get(), Ordering::Release);
+    }
+
+    /// Whether the metadata tells of this life of the broker: what it says of an earlier one is nothing to act on.
+    pub(super) fn acts(&self, image: &MetadataImage) -> bool {
+        let epoch = self.epoch();
+        epoch != BrokerEpoch::NONE && image.broker(self.id).is_some_and(|broker| broker.epoch == epoch)
+    }
+
+    /// This broker, in this life.
+    pub(super) fn member(&self) -> IsrMember {
+        IsrMember { broker: self.id, broker_epoch: self.epoch() }
+    }
+
+    /// Those who wait for records to be committed: consumers, and producers with acks=all.
+    pub fn committed(&self) -> &Arc<Purgatory<PartitionKey>> {
+        &self.committed
+    }
+
+    /// Those who wait for records to be appended: followers.
+    pub fn appended(&self) -> &Arc<Purgatory<PartitionKey>> {
+        &self.appended
+    }
+
+    /// Ends every wait.
+    pub fn close(&self) {
+        self.committed.close();
+        self.appended.close();
+    }
+
+    /// The time that replication goes by, of this machine alone.
+    pub fn now_ms(&self) -> i64 {
+        self.started.elapsed().as_millis() as i64
+    }
+
+    /// A leader wants another ISR.
+    pub(super) fn want_isr(&self, partition: Arc<Partition>) {
+        // Whoever sends it to the controller ends only when the broker does.
+        let _ = self.wants_isr.send(partition);
+    }
+
+    /// The partitions that want another ISR, for the one who asks the controller; nothing the second time.
+    pub(crate) fn take_isr_wanted(&self) -> Option<mpsc::UnboundedReceiver<Arc<Partition>>> {
+        self.isr_wanted.lock().take()
+    }
+}
+
+/// What the metadata says of a broker that might be in sync.
+pub(crate) fn candidate(image: &MetadataImage, broker: BrokerId) -> Option<Candidate> {
+    let broker = image.broker(broker)?;
+    Some(Candidate { is_active: broker.is_active(), broker_epoch: broker.epoch })
+}

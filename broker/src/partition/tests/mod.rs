@@ -1,0 +1,7 @@
+//! Replicas of one partition on several brokers, without sockets or a controller: each rule of the shell on its own.
+
+mod failover;
+mod following;
+mod leading;
+mod roles;
+mod world;

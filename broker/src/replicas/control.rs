@@ -1,0 +1,130 @@
+//! The thread that takes roles: in the order of the metadata, and free to wait for appends under way.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use ahash::AHashMap;
+use weir_controller::image::{MetadataImage, PartitionRegistration};
+
+use super::fetchers::Fetchers;
+use super::{ReplicaMetrics, Surroundings, Task};
+use crate::group::OFFSETS_TOPIC;
+use crate::partition::{Partition, PartitionKey, RoleChange, TableChange};
+use crate::publisher::FileTask;
+
+/// What the thread owns.
+pub(super) struct Control {
+    surroundings: Surroundings,
+    fetchers: Fetchers,
+    /// The partitions whose followers are to be watched for lag.
+    followed: AHashMap<PartitionKey, Weak<Partition>>,
+    next_lag_check: Instant,
+}
+
+impl Control {
+    pub(super) fn new(surroundings: Surroundings, metrics: Arc<ReplicaMetrics>) -> Self {
+        let (local, image) = (surroundings.partitions.local().clone(), surroundings.image.clone());
+        let fetchers = Fetchers::new(surroundings.settings.clone(), local, image, metrics);
+        Self { surroundings, fetchers, followed: AHashMap::new(), next_lag_check: Instant::now() }
+    }
+
+    pub(super) fn run(mut self, tasks: &Receiver<Task>) {
+        while let Some(task) = self.next(tasks) {
+            match task {
+                Task::Metadata(change, image) => self.on_metadata(change, &image),
+                Task::Settings(partitions, image) => {
+                    partitions.iter().for_each(|partition| partition.refresh_leadership(&image));
+                }
+                Task::Registered => {
+                    let image = (self.surroundings.image)();
+                    let changed = self.surroundings.partitions.registered(&image);
+                    self.on_metadata(TableChange { changed, ..TableChange::default() }, &image);
+                }
+                Task::Fetchers(count) => self.fetchers.set_count(count),
+                Task::Stop => break,
+            }
+        }
+        self.fetchers.stop();
+    }
+
+    /// The next task; looks for followers that lag meanwhile, if there are followers at all.
+    fn next(&mut self, tasks: &Receiver<Task>) -> Option<Task> {
+        loop {
+            if self.followed.is_empty() {
+                self.next_lag_check = Instant::now() + self.lag_check_interval();
+                return tasks.recv().ok();
+            }
+            match tasks.recv_timeout(self.next_lag_check.saturating_duration_since(Instant::now())) {
+                Ok(task) => return Some(task),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.check_lag();
+                    self.next_lag_check = Instant::now() + self.lag_check_interval();
+                }
+            }
+        }
+    }
+
+    /// Half the lag that is allowed, as Kafka does: a follower is found at most that much later.
+    fn lag_check_interval(&self) -> Duration {
+        Duration::from_millis((self.surroundings.settings.max_lag_ms / 2).max(1) as u64)
+    }
+
+    fn check_lag(&mut self) {
+        self.followed.retain(|_, partition| match partition.upgrade().filter(|partition| partition.is_followed()) {
+            Some(partition) => {
+                partition.check_lag();
+                true
+            }
+            None => false,
+        });
+    }
+
+    fn on_metadata(&mut self, change: TableChange, image: &Arc<MetadataImage>) {
+        for partition in change.removed {
+            partition.leave();
+            self.fetchers.unfollow(&partition.key());
+            self.followed.remove(&partition.key());
+        }
+        for partition in change.created {
+            // The files thread opens it, and has the groups loaded that it holds.
+            let (role, registration) = partition.first_role();
+            self.watch_followers(&partition);
+            if role == RoleChange::Follows {
+                self.fetchers.follow(&partition, &registration);
+            }
+        }
+        for (partition, registration) in change.changed {
+            let role = partition.take_role(registration.clone(), image);
+            self.act(&partition, &registration, role);
+        }
+    }
+
+    fn act(&mut self, partition: &Arc<Partition>, registration: &PartitionRegistration, change: RoleChange) {
+        let key = partition.key();
+        self.watch_followers(partition);
+        match change {
+            RoleChange::None => return,
+            RoleChange::Follows => self.fetchers.follow(partition, registration),
+            RoleChange::Leads | RoleChange::Idles => self.fetchers.unfollow(&key),
+        }
+        let groups = (*partition.topic().name == *OFFSETS_TOPIC).then(|| self.surroundings.groups.upgrade()).flatten();
+        if change == RoleChange::Leads {
+            if let Some(groups) = groups {
+                // Until they are loaded, who asks is told to wait and not to look elsewhere.
+                groups.begin_load(partition.index(), registration.leader_epoch);
+            }
+            // Its followers are known from when its log is open, and so are the groups it holds.
+            let _ = self.surroundings.files.send(FileTask::Open(partition.clone()));
+        } else if let Some(groups) = groups {
+            groups.unload(partition.index(), registration.leader_epoch);
+        }
+    }
+
+    fn watch_followers(&mut self, partition: &Arc<Partition>) {
+        if partition.is_followed() {
+            self.followed.insert(partition.key(), Arc::downgrade(partition));
+        }
+    }
+}

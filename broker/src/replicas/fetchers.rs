@@ -1,0 +1,151 @@
+//! Which fetcher fetches which partition, and on which thread.
+//!
+//! A fetcher is a task with one connection and one fetch session: one a leader and `num.replica.fetchers`. As many threads serve them,
+//! each with a runtime of its own, started with the first fetcher that it is to serve.
+
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+
+use ahash::AHashMap;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+use weir_controller::image::PartitionRegistration;
+use weir_protocol::ids::BrokerId;
+
+use super::fetcher::{Command, Fetcher};
+use super::{ImageSource, ReplicaMetrics, ReplicaSettings};
+use crate::partition::{LocalBroker, Partition, PartitionKey};
+use crate::replication::FollowerState;
+
+/// Stack of a fetchers' thread.
+const STACK_BYTES: usize = 1024 * 1024;
+
+/// Whom a fetcher fetches from, and which of those that do it is.
+type FetcherId = (BrokerId, usize);
+
+/// What every fetcher works with.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) settings: ReplicaSettings,
+    pub(super) local: Arc<LocalBroker>,
+    pub(super) image: ImageSource,
+    pub(super) metrics: Arc<ReplicaMetrics>,
+}
+
+/// All fetchers.
+pub(super) struct Fetchers {
+    shared: Shared,
+    threads: Vec<Option<FetchThread>>,
+    fetchers: AHashMap<FetcherId, mpsc::UnboundedSender<Command>>,
+    assigned: AHashMap<PartitionKey, (FetcherId, Weak<Partition>)>,
+    hasher: ahash::RandomState,
+}
+
+struct FetchThread {
+    handle: Handle,
+    stop: watch::Sender<bool>,
+    thread: JoinHandle<()>,
+}
+
+impl Fetchers {
+    pub(super) fn new(
+        settings: ReplicaSettings,
+        local: Arc<LocalBroker>,
+        image: ImageSource,
+        metrics: Arc<ReplicaMetrics>,
+    ) -> Self {
+        Self {
+            threads: (0..settings.fetchers).map(|_| None).collect(),
+            shared: Shared { settings, local, image, metrics },
+            fetchers: AHashMap::new(),
+            assigned: AHashMap::new(),
+            hasher: ahash::RandomState::new(),
+        }
+    }
+
+    /// Follows the leader that `registration` names, and no other.
+    pub(super) fn follow(&mut self, partition: &Arc<Partition>, registration: &PartitionRegistration) {
+        let key = partition.key();
+        let index = self.hasher.hash_one(key) as usize % self.shared.settings.fetchers;
+        let fetcher = (registration.leader, index);
+        if self.assigned.get(&key).is_some_and(|(before, _)| *before != fetcher) {
+            self.unfollow(&key);
+        }
+        let state = FollowerState::with_max_backoff(registration, self.shared.settings.max_backoff_ms);
+        let command = Command::Follow(partition.clone(), state);
+        match self.sender(fetcher) {
+            Ok(sender) => {
+                // It ends with its thread only.
+                let _ = sender.send(command);
+                self.assigned.insert(key, (fetcher, Arc::downgrade(partition)));
+            }
+            Err(error) => {
+                tracing::error!(%error, partition = %partition.topic_partition(), "no thread to fetch on: the replica falls behind");
+            }
+        }
+    }
+
+    /// Fetches the partition from nobody.
+    pub(super) fn unfollow(&mut self, key: &PartitionKey) {
+        let Some((fetcher, _)) = self.assigned.remove(key) else { return };
+        if let Some(sender) = self.fetchers.get(&fetcher) {
+            // As above.
+            let _ = sender.send(Command::Unfollow(*key));
+        }
+    }
+
+    /// `num.replica.fetchers` has changed: partitions move to the fetchers that are theirs now. Threads that have none rest.
+    pub(super) fn set_count(&mut self, count: usize) {
+        if count == self.shared.settings.fetchers {
+            return;
+        }
+        self.shared.settings.fetchers = count;
+        self.threads.resize_with(count.max(self.threads.len()), || None);
+        let followed: Vec<_> = self.assigned.values().filter_map(|(_, partition)| partition.upgrade()).collect();
+        for partition in followed {
+            self.unfollow(&partition.key());
+            self.follow(&partition, &partition.registration());
+        }
+    }
+
+    /// Stops all of them and waits for what they are writing.
+    pub(super) fn stop(self) {
+        drop(self.fetchers);
+        for thread in self.threads.into_iter().flatten() {
+            // The thread may have ended by itself.
+            let _ = thread.stop.send(true);
+            if thread.thread.join().is_err() {
+                tracing::error!("a fetchers' thread panicked");
+            }
+        }
+    }
+
+    fn sender(&mut self, id: FetcherId) -> std::io::Result<&mpsc::UnboundedSender<Command>> {
+        let (leader, index) = id;
+        if !self.fetchers.contains_key(&id) {
+            let thread = match &mut self.threads[index] {
+                Some(thread) => thread,
+                empty => empty.insert(FetchThread::spawn(index)?),
+            };
+            // As many commands as partitions change their roles; the fetcher takes them between two fetches.
+            let (sender, commands) = mpsc::unbounded_channel();
+            thread.handle.spawn(Fetcher::new(leader, self.shared.clone(), commands).run());
+            self.fetchers.insert(id, sender);
+        }
+        Ok(&self.fetchers[&id])
+    }
+}
+
+impl FetchThread {
+    fn spawn(index: usize) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (stop, mut stopped) = watch::channel(false);
+        let work = move || {
+            // An error tells that whoever could stop it is gone.
+            let _ = runtime.block_on(stopped.wait_for(|stopped| *stopped));
+        };
+        let thread = std::thread::Builder::new().name(format!("weir-fetch-{index}")).stack_size(STACK_BYTES);
+        Ok(Self { handle, stop, thread: thread.spawn(work)? })
+    }
+}

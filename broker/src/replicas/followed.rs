@@ -1,0 +1,167 @@
+//! The partitions that one fetcher fetches, and which of them have something new to ask.
+//!
+//! A partition's question changes when its log does, when it has waited long enough, or when its leader does: only those are looked at
+//! before a request, so that a thousand partitions at rest cost nothing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ahash::AHashMap;
+
+use super::session::Session;
+use crate::partition::{FollowerLog, Partition, PartitionKey};
+use crate::replication::{FollowerState, NextFetch};
+
+/// The most logs that are opened or made before one request: the others wait for the next, and nobody for all of them.
+const MAX_OPENED: usize = 32;
+
+/// A partition that is fetched.
+pub(super) struct Followed {
+    pub(super) partition: Arc<Partition>,
+    pub(super) state: FollowerState,
+    /// What the leader was asked last, and is asked again by every request of the session.
+    pub(super) asked: Option<NextFetch>,
+    is_due: bool,
+}
+
+/// All of them.
+#[derive(Default)]
+pub(super) struct FollowedPartitions {
+    partitions: AHashMap<PartitionKey, Followed>,
+    /// Those whose question may have changed.
+    due: Vec<PartitionKey>,
+    /// Those that wait, by when that ends.
+    waiting: BTreeSet<(i64, PartitionKey)>,
+    /// How many the leader is asked for.
+    asked: usize,
+}
+
+impl FollowedPartitions {
+    pub(super) fn is_empty(&self) -> bool {
+        self.partitions.is_empty()
+    }
+
+    /// How many the leader is asked for by the next request.
+    pub(super) fn asked_count(&self) -> usize {
+        self.asked
+    }
+
+    /// Whether some are still to be looked at before the next request but one.
+    pub(super) fn has_due(&self) -> bool {
+        !self.due.is_empty()
+    }
+
+    /// When the first of those that wait may be fetched again.
+    pub(super) fn next_deadline(&self) -> Option<i64> {
+        self.waiting.first().map(|(until_ms, _)| *until_ms)
+    }
+
+    pub(super) fn get_mut(&mut self, key: &PartitionKey) -> Option<&mut Followed> {
+        self.partitions.get_mut(key)
+    }
+
+    /// Fetches a partition from now on, or in another leader epoch.
+    pub(super) fn insert(&mut self, partition: Arc<Partition>, state: FollowerState) {
+        let key = partition.key();
+        let followed = Followed { partition, state, asked: None, is_due: false };
+        if self.partitions.insert(key, followed).is_some_and(|before| before.asked.is_some()) {
+            self.asked -= 1;
+        }
+        self.set_due(&key);
+    }
+
+    pub(super) fn remove(&mut self, key: &PartitionKey, session: &mut Session) {
+        if self.partitions.remove(key).is_some_and(|before| before.asked.is_some()) {
+            self.asked -= 1;
+            session.forget(*key);
+        }
+    }
+
+    /// Its question may have changed.
+    pub(super) fn set_due(&mut self, key: &PartitionKey) {
+        if let Some(followed) = self.partitions.get_mut(key)
+            && !std::mem::replace(&mut followed.is_due, true)
+        {
+            self.due.push(*key);
+        }
+    }
+
+    /// The leader knows nothing any more: everything is asked again.
+    pub(super) fn ask_all_again(&mut self) {
+        self.due.clear();
+        for (key, followed) in &mut self.partitions {
+            (followed.asked, followed.is_due) = (None, true);
+            self.due.push(*key);
+        }
+        self.asked = 0;
+    }
+
+    /// The leader cannot be asked: all wait.
+    pub(super) fn fail_all(&mut self, now_ms: i64) {
+        for followed in self.partitions.values_mut() {
+            followed.state.on_failure(now_ms);
+        }
+        self.ask_all_again();
+    }
+
+    /// What is to be asked that the leader has not been asked before.
+    pub(super) fn questions(&mut self, now_ms: i64, session: &mut Session) -> Vec<(PartitionKey, NextFetch)> {
+        while let Some((_, key)) = self.waiting.first().copied().filter(|(until_ms, _)| *until_ms <= now_ms) {
+            self.waiting.pop_first();
+            self.set_due(&key);
+        }
+        let mut opened = 0;
+        let mut questions = Vec::new();
+        let mut later = Vec::new();
+        for key in std::mem::take(&mut self.due) {
+            let Some(followed) = self.partitions.get_mut(&key) else { continue };
+            if followed.partition.opened_log().is_none() {
+                opened += 1;
+                if opened > MAX_OPENED {
+                    later.push(key);
+                    continue;
+                }
+            }
+            followed.is_due = false;
+            let next = followed.next_fetch(now_ms);
+            match (followed.asked, next) {
+                (before, Some(next)) if before != Some(next) => {
+                    self.asked += usize::from(before.is_none());
+                    followed.asked = Some(next);
+                    session.remember(&key);
+                    questions.push((key, next));
+                }
+                (_, Some(_)) => {}
+                (before, None) => {
+                    if before.is_some() {
+                        self.asked -= 1;
+                        followed.asked = None;
+                        session.forget(key);
+                    }
+                    if let Some(until_ms) = followed.state.next_deadline() {
+                        self.waiting.insert((until_ms, key));
+                    }
+                }
+            }
+        }
+        self.due.extend(later);
+        questions
+    }
+}
+
+impl Followed {
+    fn next_fetch(&mut self, now_ms: i64) -> Option<NextFetch> {
+        if self.state.next_deadline().is_none_or(|until_ms| until_ms > now_ms) {
+            return None;
+        }
+        match self.partition.log() {
+            Ok(log) => self.state.next_fetch(now_ms, &FollowerLog(log)),
+            Err(error) => {
+                // It is being recovered, mostly; what is worse is told where the log is opened at the start.
+                tracing::debug!(partition = %self.partition.topic_partition(), message = ?error.message, "a log to follow into cannot be opened yet");
+                self.state.on_failure(now_ms);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Replication between brokers: the shell around [`crate::replication`].
+//!
+//! Owns the threads that act on the metadata and fetch from leaders. Decides nothing: roles come from the metadata, and what follows from a
+//! fetch or its answer from the cores.
+//!
+//! ```text
+//!  publisher ── Task ──► control thread ── Command ──► fetcher (one a leader and `num.replica.fetchers`) ── Fetch ──► leader
+//!                        roles, lag checks              appends, cuts, flushes
+//!
+//!  partitions ── want another ISR ──► IsrProposer ── AlterPartition ──► active controller
+//! ```
+//!
+//! Kafka's `ReplicaManager`, `ReplicaFetcherManager` and `AlterPartitionManager`.
+
+mod control;
+mod fetcher;
+mod fetchers;
+mod followed;
+mod intake;
+mod isr;
+mod metrics;
+mod session;
+mod settings;
+
+use std::io;
+use std::sync::mpsc;
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use weir_controller::image::MetadataImage;
+use weir_protocol::ids::BrokerEpoch;
+
+use crate::controller_client::ControllerClient;
+use crate::group::GroupCoordinator;
+use crate::partition::{Partition, PartitionTable, TableChange};
+use crate::publisher::FileTask;
+
+pub(crate) use metrics::ReplicaMetrics;
+pub(crate) use settings::ReplicaSettings;
+
+/// Yields the metadata as it is now.
+pub(crate) type ImageSource = Arc<dyn Fn() -> Arc<MetadataImage> + Send + Sync>;
+
+/// What replication works with.
+pub(crate) struct Surroundings {
+    pub(crate) settings: ReplicaSettings,
+    pub(crate) partitions: Arc<PartitionTable>,
+    pub(crate) image: ImageSource,
+    pub(crate) controller: Arc<ControllerClient>,
+    pub(crate) groups: Weak<GroupCoordinator>,
+    /// Where logs are opened, and groups loaded.
+    pub(crate) files: mpsc::Sender<FileTask>,
+    /// Where the controller is asked for other ISRs.
+    pub(crate) runtime: Handle,
+}
+
+/// What there is to do for the control thread.
+pub(super) enum Task {
+    /// The metadata has changed.
+    Metadata(TableChange, Arc<MetadataImage>),
+    /// The settings of these partitions' topic have.
+    Settings(Vec<Arc<Partition>>, Arc<MetadataImage>),
+    /// The broker has been registered, in another epoch: what the metadata says may now be about it.
+    Registered,
+    /// `num.replica.fetchers` may have.
+    Fetchers(usize),
+    /// The broker stops.
+    Stop,
+}
+
+/// Replication between brokers, running.
+pub(crate) struct Replicas {
+    tasks: mpsc::Sender<Task>,
+    partitions: Arc<PartitionTable>,
+    metrics: Arc<ReplicaMetrics>,
+    control: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Replicas {
+    /// Starts it; nothing is fetched until the metadata says so.
+    pub(crate) fn start(surroundings: Surroundings) -> io::Result<Self> {
+        let (tasks, queue) = mpsc::channel();
+        let partitions = surroundings.partitions.clone();
+        let metrics = Arc::new(ReplicaMetrics::default());
+        if let Some(wanted) = partitions.local().take_isr_wanted() {
+            let controller = surroundings.controller.clone();
+            surroundings.runtime.spawn(isr::propose(wanted, controller, metrics.clone()));
+        }
+        let control = control::Control::new(surroundings, metrics.clone());
+        let thread = std::thread::Builder::new().name("weir-replicas".into()).spawn(move || control.run(&queue))?;
+        Ok(Self { tasks, partitions, metrics, control: Mutex::new(Some(thread)) })
+    }
+
+    /// The metadata has changed. Does not wait.
+    pub(crate) fn on_metadata(&self, change: TableChange, image: &Arc<MetadataImage>) {
+        if !change.is_empty() {
+            self.send(Task::Metadata(change, image.clone()));
+        }
+    }
+
+    /// The settings of a topic have changed. Does not wait.
+    pub(crate) fn on_settings(&self, partitions: Vec<Arc<Partition>>, image: &Arc<MetadataImage>) {
+        if !partitions.is_empty() {
+            self.send(Task::Settings(partitions, image.clone()));
+        }
+    }
+
+    /// `num.replica.fetchers` may have changed. Does not wait.
+    pub(crate) fn set_fetchers(&self, count: usize) {
+        self.send(Task::Fetchers(count.max(1)));
+    }
+
+    /// The broker is registered in `epoch`. Does not wait.
+    pub(crate) fn on_registered(&self, epoch: BrokerEpoch) {
+        self.partitions.set_broker_epoch(epoch);
+        self.send(Task::Registered);
+    }
+
+    /// What it has counted.
+    pub(crate) fn metrics(&self) -> &Arc<ReplicaMetrics> {
+        &self.metrics
+    }
+
+    /// Stops fetching; when this returns no follower's log is written any more.
+    pub(crate) fn stop(&self) {
+        self.send(Task::Stop);
+        if let Some(thread) = self.control.lock().take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the replicas' thread panicked");
+        }
+    }
+
+    fn send(&self, task: Task) {
+        // It ends with the broker only, when nothing matters any more.
+        let _ = self.tasks.send(task);
+    }
+}
