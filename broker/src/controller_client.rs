@@ -30,6 +30,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an answer waits for the change to be visible on this node; a node that is behind by more answers without.
 const VISIBLE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Nobody who could be asked is known, or nobody answered.
+const NOBODY: SubmitError = SubmitError::NotController { leader: None };
+
 /// Asks the active controller for changes.
 pub(crate) struct ControllerClient {
     controller: Arc<Controller>,
@@ -65,21 +68,20 @@ impl ControllerClient {
             let attempt = async {
                 match active {
                     Some(active) if active != self.controller.node_id() => {
-                        self.forward(links, &mut forwarding, deadline).await
+                        tokio::select! {
+                            // An answer that is there counts, whoever leads by now.
+                            biased;
+                            answer = self.forward(links, &mut forwarding, deadline) => answer,
+                            // Whoever was asked may be gone for good, and somebody else is there to be asked.
+                            () = self.controller.active_controller_other_than(Some(active)) => Err(NOBODY),
+                        }
                     }
-                    // Where nobody is known to lead, this node's controller says whether to wait or that it has ended.
+                    None if self.controller.failure().is_none() => Err(NOBODY),
+                    // This node's own controller answers in a bounded time, and is not asked twice before it has.
                     _ => self.controller.submit(forwarding.request.clone()).await.map(|response| (response, None)),
                 }
             };
-            let changed = self.controller.active_controller_other_than(active);
-            tokio::pin!(changed);
-            let outcome = tokio::select! {
-                // An answer that is there counts, whoever leads by now.
-                biased;
-                outcome = timeout_at(deadline, attempt) => outcome.unwrap_or(Err(SubmitError::TimedOut)),
-                // Somebody else leads by now, and is asked at once.
-                () = &mut changed => continue,
-            };
+            let outcome = timeout_at(deadline, attempt).await.unwrap_or(Err(SubmitError::TimedOut));
             match outcome {
                 Err(SubmitError::NotController { .. }) => {}
                 Err(error) => return Err(error),
@@ -93,7 +95,7 @@ impl ControllerClient {
             }
             let pause = async {
                 tokio::select! {
-                    () = changed => {}
+                    () = self.controller.active_controller_other_than(active) => {}
                     () = sleep(RETRY_INTERVAL) => {}
                 }
             };
@@ -116,16 +118,15 @@ impl ControllerClient {
         forwarding: &mut Forwarding,
         deadline: Instant,
     ) -> Result<(ControllerResponse, Option<Offset>), SubmitError> {
-        let nobody = SubmitError::NotController { leader: None };
-        let address = self.controller.active_controller_address().ok_or(nobody.clone())?;
-        let endpoint = address.endpoints.first().cloned().ok_or(nobody.clone())?;
+        let address = self.controller.active_controller_address().ok_or(NOBODY)?;
+        let endpoint = address.endpoints.first().cloned().ok_or(NOBODY)?;
         let timeout = deadline.saturating_duration_since(Instant::now()).min(ATTEMPT_TIMEOUT);
         let body = forwarding.body(self.controller.cluster_id());
         let runtime = self.controller.runtime();
         let answer = links.call_on(runtime, endpoint, forwarding.lane, PrivateApi::Submit, body, timeout).await;
         let answer = answer.map_err(|error| {
             tracing::debug!(%address, %error, "the active controller did not answer");
-            nobody
+            NOBODY
         })?;
         match ForwardedOutcome::decode(&answer) {
             Ok(ForwardedOutcome::Done { applied, response }) => Ok((response, Some(applied))),
