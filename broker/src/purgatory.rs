@@ -13,16 +13,17 @@
 //! what there is.
 
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::hash::Hash;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
 use slab::Slab;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
+
+use crate::alarm::Alarm;
 
 /// How many (operation, key) pairs may wait in one purgatory.
 pub const MAX_WATCHED_KEYS: usize = 1 << 20;
@@ -115,7 +116,7 @@ impl<K: Hash + Eq + Clone> Purgatory<K> {
         }
         // Pairs with the fence in `notify`: the caller's look at the state comes after the counts are visible.
         fence(Ordering::SeqCst);
-        Watch { purgatory: Arc::clone(self), sleeper, registrations, deadline, timer: None, full }
+        Watch { purgatory: Arc::clone(self), sleeper, registrations, deadline, alarm: Alarm::default(), full }
     }
 
     /// Something about `key` changed: wakes whoever watches it, and says how many that were. Call it after the change
@@ -174,19 +175,19 @@ pub struct Watch<K: Hash + Eq + Clone> {
     sleeper: Arc<Sleeper>,
     registrations: Vec<(K, usize)>,
     deadline: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
+    alarm: Alarm,
     full: bool,
 }
 
 impl<K: Hash + Eq + Clone> Watch<K> {
     /// Sleeps until another time from now on.
     pub fn set_deadline(&mut self, deadline: Instant) {
-        if self.deadline != Some(deadline) {
-            self.deadline = Some(deadline);
-            if let Some(timer) = &mut self.timer {
-                timer.as_mut().reset(deadline);
-            }
-        }
+        self.deadline = Some(deadline);
+    }
+
+    /// Exchanges the alarm that tells of the deadline: one that an earlier watch left armed is cheaper than a new one.
+    pub fn swap_alarm(&mut self, alarm: Alarm) -> Alarm {
+        std::mem::replace(&mut self.alarm, alarm)
     }
 
     /// Sleeps until a key is notified or the wait is over. A notification since the last wake counts.
@@ -227,8 +228,7 @@ impl<K: Hash + Eq + Clone> Watch<K> {
 
     fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<Wake> {
         let Some(deadline) = self.deadline else { return Poll::Pending };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        timer.as_mut().poll(context).map(|()| Wake::Deadline)
+        self.alarm.poll(context, deadline).map(|()| Wake::Deadline)
     }
 }
 

@@ -15,12 +15,13 @@ use weir_protocol::ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionIn
 use weir_protocol::messages::FetchRequest;
 
 use super::call::Call;
+use crate::alarm::Alarm;
 use crate::fetch_session::{FetchPartition, FetchPlan, SessionRequest};
 use crate::net::{Dispatch, Response};
-use crate::partition::{Isolation, Reader};
-use crate::purgatory::Wake;
+use crate::partition::{Isolation, PartitionKey, Reader};
+use crate::purgatory::{Wake, Watch};
 use answer::{answer, refuse};
-use look::take_look;
+use look::{Look, take_look};
 
 /// From this version on topics are named by id (KIP-516).
 const FIRST_VERSION_WITH_TOPIC_IDS: i16 = 13;
@@ -111,14 +112,29 @@ async fn wait(call: Call, plan: FetchPlan, terms: Terms, deadline: Instant) -> R
     let purgatory = if terms.is_follower() { local.appended() } else { local.committed() };
     let mut watch = purgatory.watch(keys, Some(deadline));
     drop(image);
+    watch.swap_alarm(call.connection.alarm.take());
+    let look = ripen(&call, &plan, &terms, &mut watch, deadline).await;
+    call.connection.alarm.replace(watch.swap_alarm(Alarm::default()));
+    drop(watch);
+    answer(&call, &plan, &terms, look)
+}
+
+/// Looks until there is something to say, or the time is over.
+async fn ripen(
+    call: &Call,
+    plan: &FetchPlan,
+    terms: &Terms,
+    watch: &mut Watch<PartitionKey>,
+    deadline: Instant,
+) -> Look {
     // When a follower is told what is no record.
     let mut news_at: Option<Instant> = None;
     loop {
-        let look = take_look(&call, &plan, &terms, false);
+        let look = take_look(call, plan, terms, false);
         let now = Instant::now();
         let is_time = news_at.is_some_and(|at| now >= at);
         if look.is_urgent || look.bytes >= terms.min_bytes || (look.has_news && is_time) {
-            return answer(&call, &plan, &terms, look);
+            return look;
         }
         news_at = match look.has_news || look.is_unsettled {
             true if is_time => Some(now + NEWS_DELAY),
@@ -129,10 +145,7 @@ async fn wait(call: Call, plan: FetchPlan, terms: Terms, deadline: Instant) -> R
         match watch.wake().await {
             Wake::Notified => {}
             Wake::Deadline if Instant::now() < deadline => {}
-            Wake::Deadline | Wake::Closed | Wake::Full => {
-                let last = take_look(&call, &plan, &terms, false);
-                return answer(&call, &plan, &terms, last);
-            }
+            Wake::Deadline | Wake::Closed | Wake::Full => return take_look(call, plan, terms, false),
         }
     }
 }

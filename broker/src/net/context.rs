@@ -1,10 +1,12 @@
 //! What a handler may know about the connection a request came over.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
+
+use crate::alarm::Alarm;
 
 /// Kafka's `SecurityProtocol`, as `listener.security.protocol.map` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,6 +53,8 @@ pub struct ConnectionContext {
     pub peer_certificates: Vec<CertificateDer<'static>>,
     /// Set by the ApiVersions handler.
     pub client_software: OnceCell<ClientSoftware>,
+    /// What the last waiting request of the connection left of its deadline, for the next one.
+    pub alarm: RefCell<Alarm>,
 }
 
 impl ConnectionContext {
@@ -65,6 +69,7 @@ impl ConnectionContext {
             peer_address: loopback,
             peer_certificates: Vec::new(),
             client_software: OnceCell::new(),
+            alarm: RefCell::default(),
         }
     }
 }

@@ -201,6 +201,7 @@ async fn connection_task<H: Handler>(accepted: Accepted, thread: Rc<ThreadShared
         peer_address,
         peer_certificates: transport.peer_certificates(),
         client_software: OnceCell::new(),
+        alarm: RefCell::default(),
     });
     let reason = Box::pin(Connection::new(transport, reader, handler, Rc::clone(&context), thread).run()).await;
     log_closed(&context, &reason);
