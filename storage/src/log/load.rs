@@ -8,6 +8,7 @@
 //! cut. Segments' indexes that are missing are made again; leftovers of deletions are removed.
 
 mod check;
+mod swap;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -171,11 +172,17 @@ impl Loader<'_> {
     /// Lists the folder, and removes what earlier deletions and crashes left.
     fn look_around(&self, dir: &Path) -> io::Result<Found> {
         let mut found = Found::default();
+        let mut swapped = false;
+        let mut cleaned = Vec::new();
         for entry in fs::read_dir(dir)? {
             let entry = entry?;
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
-            if name.ends_with(DELETED_SUFFIX) || name.ends_with(".cleaned") || name.ends_with(".tmp") {
+            if name.ends_with(swap::SWAP_SUFFIX) {
+                swapped = true;
+            } else if name.ends_with(swap::CLEANED_SUFFIX) {
+                cleaned.push(entry.path());
+            } else if name.ends_with(DELETED_SUFFIX) || name.ends_with(".tmp") {
                 remove(&entry.path())?;
             } else if let Some(offset) = snapshot_offset(name) {
                 found.snapshots.push(offset);
@@ -189,6 +196,10 @@ impl Loader<'_> {
                 }
             }
         }
+        if swapped && swap::settle_replacements(dir)? {
+            return self.look_around(dir);
+        }
+        cleaned.iter().try_for_each(|path| remove(path))?;
         let orphans: Vec<Offset> =
             found.segments.iter().filter(|(_, kinds)| !kinds.log).map(|(base_offset, _)| *base_offset).collect();
         for base_offset in orphans {

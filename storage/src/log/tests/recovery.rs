@@ -104,3 +104,53 @@ fn a_log_that_ends_before_its_start_begins_again_there_and_says_so_after_any_res
     let log = Log::open(how).unwrap();
     assert_eq!((log.log_start_offset(), log.log_end_offset()), (Offset(5), Offset(5)));
 }
+
+/// Renames a segment's files to what they are called while they replace others.
+fn suffix(log: &TestLog, base_offset: i64, to: &str) {
+    for kind in [".log", ".index", ".timeindex"] {
+        let path = log.path(base_offset, kind);
+        if path.exists() {
+            fs::rename(&path, log.path(base_offset, &format!("{kind}{to}"))).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_replacement_of_segments_that_was_cut_short_is_completed() {
+    let mut log = three_segments(LogConfig { cleanup: CleanupPolicy::COMPACT, ..keep_all() });
+    // The two first segments were cleaned into one that holds the last record alone; one of them is still there.
+    let mut cleaned = BatchBuilder::new(Codec::None).base_offset(3).partition_leader_epoch(EPOCH.0);
+    cleaned.append(NOW, Some(b"k"), Some(b"kept"), &[]).unwrap();
+    log.log.close_handles();
+    fs::remove_file(log.path(0, ".log")).unwrap();
+    fs::write(log.path(0, ".log.swap"), cleaned.build().unwrap()).unwrap();
+    log.reopen(Shutdown::SameBoot);
+    assert_eq!(log.segments_count(), 2);
+    assert_eq!((log.log_start_offset(), log.log_end_offset()), (Offset(0), Offset(6)));
+    let offsets: Vec<i64> = log.read_headers(0, 10_000, 6).iter().map(|header| header.base_offset).collect();
+    assert_eq!(offsets, [3]);
+    assert!(log.names().iter().all(|name| !name.ends_with(".swap")), "{:?}", log.names());
+}
+
+#[test]
+fn a_replacement_that_was_not_whole_is_taken_back() {
+    let mut log = three_segments(LogConfig { cleanup: CleanupPolicy::COMPACT, ..keep_all() });
+    log.log.close_handles();
+    for (base_offset, suffix) in [(0, ".log.cleaned"), (2, ".log.swap")] {
+        fs::write(log.path(base_offset, suffix), b"whatever was written of it").unwrap();
+    }
+    log.reopen(Shutdown::SameBoot);
+    assert_eq!(log.segments_count(), 3);
+    assert_eq!(log.read_headers(0, 10_000, 6).len(), 2);
+    assert!(log.names().iter().all(|name| !name.ends_with(".swap") && !name.ends_with(".cleaned")));
+}
+
+#[test]
+fn files_that_were_swapped_whole_lose_their_suffix() {
+    let mut log = three_segments(LogConfig { cleanup: CleanupPolicy::COMPACT, ..keep_all() });
+    log.log.close_handles();
+    suffix(&log, 2, ".swap");
+    log.reopen(Shutdown::SameBoot);
+    assert_eq!((log.segments_count(), log.log_end_offset()), (3, Offset(6)));
+    assert_eq!(log.read_headers(2, 10_000, 6)[0].base_offset, 2);
+}
