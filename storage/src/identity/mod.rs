@@ -132,7 +132,7 @@ impl DirectoryIdentity {
     /// `new_id` as its directory id.
     pub fn open(path: &Path, owner: &Owner, new_id: Uuid) -> Result<Self, IdentityError> {
         let unusable = |doing| move |source| IdentityError::Unusable { path: path.to_owned(), doing, source };
-        fs::create_dir_all(path).map_err(|source| IdentityError::Create { path: path.to_owned(), source })?;
+        make_durably(path).map_err(|source| IdentityError::Create { path: path.to_owned(), source })?;
         let file = path.join(META_PROPERTIES_FILE);
         let found = match fs::read_to_string(&file) {
             Ok(text) => Some(
@@ -235,6 +235,22 @@ impl DirectoryIdentity {
     pub fn write_clean_shutdown(&self, broker_epoch: BrokerEpoch) -> io::Result<()> {
         clean_shutdown::write(&self.path, broker_epoch)
     }
+}
+
+/// Makes the folder and those above it that are missing, so that a power cut takes none of their names.
+fn make_durably(path: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
+    fs::create_dir_all(path)?;
+    for folder in missing {
+        let above = match folder.parent() {
+            Some(above) if above.as_os_str().is_empty() => Path::new("."),
+            Some(above) => above,
+            // The root, or the end of a relative path, which is the folder that it counts from.
+            None => continue,
+        };
+        crate::checkpoint::sync_dir(above)?;
+    }
+    Ok(())
 }
 
 fn check_owner(path: &Path, meta: &MetaProperties, owner: &Owner) -> Result<(), IdentityError> {
