@@ -1,7 +1,8 @@
 //! Keeps disks away from network threads: before a slice of a file is sent, it is made sure to be in the page cache.
 //!
 //! A probe (`preadv2` with `RWF_NOWAIT`, one byte at each end of a window) costs less than a microsecond and answers for the
-//! hot case. A cold window is read by one of the runtime's few blocking threads, after which the hot path goes on.
+//! hot case; where a window follows a hot one, its beginning needs none, and it is longer. A cold window is read by one of the
+//! runtime's few blocking threads, after which the hot path goes on.
 
 use std::fs::File;
 use std::future::Future;
@@ -19,6 +20,8 @@ use super::response::FileSlice;
 
 /// What is probed, and sent without another probe.
 pub(super) const HOT_WINDOW_BYTES: u32 = 256 * 1024;
+/// What is probed at once where the bytes before it were hot.
+const NEXT_HOT_WINDOW_BYTES: u32 = 1024 * 1024;
 /// What is read from disk at once when a window is cold.
 const COLD_WINDOW_BYTES: u32 = 1024 * 1024;
 /// Blocking threads a network thread may have for cold reads. They end when they have been idle for a while.
@@ -49,9 +52,11 @@ impl Warmth {
         {
             return Poll::Ready(Ok(slice.length.min((until - slice.position) as u32)));
         }
-        let window = slice.length.min(HOT_WINDOW_BYTES);
+        let follows = self.hot == Some((file, slice.position));
+        let window = slice.length.min(if follows { NEXT_HOT_WINDOW_BYTES } else { HOT_WINDOW_BYTES });
         let end = slice.position + u64::from(window);
-        if is_hot(&slice.file, slice.position)? && (window == 1 || is_hot(&slice.file, end - 1)?) {
+        let begins_hot = follows || window == 1 || is_hot(&slice.file, slice.position)?;
+        if begins_hot && is_hot(&slice.file, end - 1)? {
             self.hot = Some((file, end));
             return Poll::Ready(Ok(window));
         }
@@ -143,8 +148,8 @@ mod tests {
     #[test]
     fn a_window_is_probed_once_however_it_is_sent() {
         let file = Arc::new(tempfile::tempfile().unwrap());
-        file.set_len(1 << 20).unwrap();
-        warm(&file, 0, 1 << 20).unwrap();
+        file.set_len(4 << 20).unwrap();
+        warm(&file, 0, 4 << 20).unwrap();
         let mut warmth = Warmth::default();
         let mut context = Context::from_waker(std::task::Waker::noop());
         let mut hot = |position, length| {
@@ -157,5 +162,7 @@ mod tests {
         assert_eq!(hot(0, 1 << 20), HOT_WINDOW_BYTES);
         assert_eq!(hot(1000, (1 << 20) - 1000), HOT_WINDOW_BYTES - 1000);
         assert_eq!(hot(u64::from(HOT_WINDOW_BYTES), 5), 5);
+        let next = u64::from(HOT_WINDOW_BYTES) + 5;
+        assert_eq!(hot(next, 3 << 20), NEXT_HOT_WINDOW_BYTES, "what follows a hot window is longer");
     }
 }
