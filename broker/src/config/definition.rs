@@ -239,9 +239,10 @@ impl fmt::Display for Kind {
 }
 
 fn write_range(f: &mut fmt::Formatter<'_>, min: i64, max: i64) -> fmt::Result {
-    const ANY_INT: i64 = i32::MIN as i64;
+    // Kafka takes -1 for no limit and, where an operator would never think of it, everything below as well.
+    const LOWEST_INT: i64 = -(i32::MAX as i64);
     match (min, max) {
-        (ANY_INT | i64::MIN, _) => f.write_str("number"),
+        (..=LOWEST_INT, _) => f.write_str("number"),
         (_, i64::MAX) => write!(f, "{min} or more"),
         (_, max) if max == i64::from(i32::MAX) => write!(f, "{min} or more"),
         _ => write!(f, "{min} to {max}"),
