@@ -74,21 +74,27 @@ impl Tally {
     }
 }
 
+/// Many seeds are one test; each that fails is told.
 fn run_seeds(options: &Options, tally: &mut Tally) {
     let ends = Instant::now() + Duration::from_secs(options.seconds);
     let (mut events, mut acknowledged, mut faults, mut seeds) = (0, 0, 0, 0);
+    let failed_before = tally.failed;
     for seed in options.first.. {
         if options.seeds.map_or(Instant::now() >= ends, |most| seeds >= most) {
             break;
         }
         seeds += 1;
-        let outcome = world::run(seed, None);
-        if let Ok(outcome) = &outcome {
-            events += outcome.events;
-            acknowledged += outcome.acknowledged;
-            faults += outcome.faults;
+        match world::run(seed, None) {
+            Ok(outcome) => {
+                events += outcome.events;
+                acknowledged += outcome.acknowledged;
+                faults += outcome.faults;
+            }
+            Err(why) => tally.count(Err(format!("seed {seed} (sim --seeds 1 --first {seed}): {why}"))),
         }
-        tally.count(outcome.map(|_| ()).map_err(|why| format!("seed {seed} (sim --seeds 1 --first {seed}): {why}")));
+    }
+    if tally.failed == failed_before {
+        tally.count(Ok(()));
     }
     println!("{seeds} seeds: {faults} faults, {events} events, {acknowledged} records acknowledged and kept");
 }
