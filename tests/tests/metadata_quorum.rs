@@ -163,6 +163,30 @@ fn a_copied_data_directory_and_a_second_node_of_one_id_are_refused_in_words() {
 }
 
 #[test]
+fn a_node_of_another_cluster_is_refused_in_words() {
+    let dir = TempDir::new().expect("a directory");
+    let mut cluster = Cluster::start(&dir.path().join("ours"), 3, &[]).expect("three nodes form a cluster");
+    let roles = [Roles::Broker, Roles::Combined];
+    let [mut broker, mut voter] =
+        <[NodeOptions; 2]>::try_from(NodeOptions::of(&dir.path().join("theirs"), &roles, &[]).expect("free ports"))
+            .expect("two nodes");
+    voter.id = 9;
+    broker.id = 8;
+    let theirs = format!("9@127.0.0.1:{}", voter.controller_port);
+    (voter.voters, broker.voters) = (theirs.clone(), theirs);
+    drop(Cluster::of(vec![voter.clone(), broker.clone()]).expect("they form a cluster of their own"));
+    for mut stranger in [voter, broker] {
+        stranger.voters = match stranger.roles {
+            Roles::Broker => cluster.node(0).options().voters.clone(),
+            _ => format!("{},{}", cluster.node(0).options().voters, stranger.voters),
+        };
+        let said = refusal(stranger);
+        assert!(said.contains("but the configured controllers belong to cluster"), "{said}");
+    }
+    create(cluster.node(1), "still").expect("the cluster is not disturbed");
+}
+
+#[test]
 fn a_node_that_waits_for_its_quorum_stops_when_it_is_told_to() {
     let dir = TempDir::new().expect("a directory");
     let options = NodeOptions::combined(dir.path(), 3, &[]).expect("free ports").remove(0);

@@ -6,11 +6,12 @@
 //! that it should not start: its peers are another cluster's, or another process has its ids.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use openraft::ServerState;
 use openraft::async_runtime::watch::WatchReceiver;
+use openraft::{RaftMetrics, ServerState};
 
 use super::active::{RaftNode, ended};
 use super::controller::PeerConfig;
@@ -21,7 +22,7 @@ use super::peer_client::{CallError, PeerClient};
 use super::publisher::Publication;
 use super::rpc::{Join, JoinAnswer, PeerRefusal, Probe};
 use super::start_error::StartError;
-use super::types::ControllerEndpoint;
+use super::types::{ControllerEndpoint, RaftTypes};
 
 /// How long a peer has to say who it is.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -45,6 +46,8 @@ pub(super) struct Admission {
     pub(super) client: PeerClient,
     pub(super) peers: PeerConfig,
     pub(super) endpoints: Vec<ControllerEndpoint>,
+    /// Whether nobody of those asked last said that this node should not start.
+    pub(super) accepted: AtomicBool,
 }
 
 /// What has to be remembered from round to round.
@@ -100,6 +103,7 @@ impl Admission {
                 }
                 let applied = now.last_applied.map(|applied| applied.index());
                 if led
+                    && (voters_other_than_self(&now) || self.accepted.load(Ordering::Relaxed))
                     && wanted.is_some()
                     && applied >= wanted
                     && let Some(cluster_id) = self.publication.image().cluster_id()
@@ -118,7 +122,7 @@ impl Admission {
     /// Asks round after round until the peers have said long enough that this node should not start.
     async fn until_refused(&self, rounds: &mut Rounds) -> StartError {
         loop {
-            if !self.settled(rounds) {
+            if !self.settled(rounds) || !self.accepted.load(Ordering::Relaxed) {
                 self.round(rounds).await;
             }
             match rounds.refusal.take() {
@@ -148,7 +152,6 @@ impl Admission {
 
     async fn round(&self, rounds: &mut Rounds) {
         let Ok(initialised) = self.raft.is_initialized().await else { return };
-        self.elect_if_alone().await;
         let (found, refusals) = self.probe().await;
         let me = Myself {
             id: self.client.identity.id,
@@ -166,6 +169,10 @@ impl Admission {
         let waited_enough = grace_is_over(ready_for, self.peers.timing.formation_grace);
         let step = next_step(&me, &self.peers.voters, &found, waited_enough);
         rounds.refusal = self.refusal(&me, &step, &refusals);
+        self.accepted.store(rounds.refusal.is_none(), Ordering::Relaxed);
+        if self.peers.may_vote && rounds.refusal.is_none() {
+            self.elect_if_alone().await;
+        }
         match step {
             Step::Wait | Step::Foreign(_) => self.report(rounds, &found),
             Step::Initialise(members) => {
@@ -181,7 +188,7 @@ impl Admission {
         }
     }
 
-    /// A node that is its cluster's only voter needs nobody to lead.
+    /// A node that is its cluster's only voter needs nobody to lead, unless those whom it should join say that it is not theirs.
     async fn elect_if_alone(&self) {
         let alone = {
             let server = self.raft.server_metrics();
@@ -252,4 +259,9 @@ impl Admission {
         let answered = found.iter().map(|found| found.address.to_string()).collect::<Vec<_>>().join(", ");
         tracing::info!(voters = %self.peers.voters.text(), %answered, "waiting for the metadata quorum");
     }
+}
+
+/// Whether anybody else votes: a node that is its cluster's only voter leads without having heard from anybody.
+fn voters_other_than_self(metrics: &RaftMetrics<RaftTypes>) -> bool {
+    metrics.membership_config.membership().voter_ids().any(|voter| voter != metrics.id)
 }

@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
@@ -217,6 +217,7 @@ async fn serve_with_peers(
         client,
         peers: peers.clone(),
         endpoints: config.endpoints.clone(),
+        accepted: AtomicBool::new(false),
     };
     let ready = progress.ready;
     let admission = tokio::spawn(async move {
