@@ -167,7 +167,7 @@ impl RaftNetworkV2<RaftTypes> for Peer {
         rpc: VoteRequest<RaftTypes>,
         option: RPCOption,
     ) -> Result<VoteResponse<RaftTypes>, RPCError<RaftTypes>> {
-        self.ask(&RequestVote(rpc), RPCTypes::Vote, option.soft_ttl()).await
+        self.ask(&RequestVote::with(rpc), RPCTypes::Vote, option.soft_ttl()).await
     }
 
     /// The default grants unasked; a peer that cannot be reached grants nothing.
@@ -176,7 +176,7 @@ impl RaftNetworkV2<RaftTypes> for Peer {
         rpc: VoteRequest<RaftTypes>,
         option: RPCOption,
     ) -> Result<VoteResponse<RaftTypes>, RPCError<RaftTypes>> {
-        self.ask(&PreVote(rpc), RPCTypes::Vote, option.soft_ttl()).await
+        self.ask(&PreVote::with(rpc), RPCTypes::Vote, option.soft_ttl()).await
     }
 
     async fn full_snapshot(

@@ -100,10 +100,10 @@ impl Inner {
                 self.handle(body, append).await
             }
             PeerRpcKind::Vote => {
-                self.handle(body, async |RequestVote(request), _| unless_fatal(self.raft.vote(request).await)).await
+                self.handle(body, async |ask: RequestVote, _| unless_fatal(self.raft.vote(ask.0).await)).await
             }
             PeerRpcKind::PreVote => {
-                self.handle(body, async |PreVote(request), _| unless_fatal(self.raft.pre_vote(request).await)).await
+                self.handle(body, async |ask: PreVote, _| unless_fatal(self.raft.pre_vote(ask.0).await)).await
             }
             PeerRpcKind::TransferLeader => {
                 let transfer =

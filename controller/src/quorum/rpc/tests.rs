@@ -85,8 +85,8 @@ fn every_call_survives_the_round_trip_and_no_cut_of_one_is_a_call() {
     );
     let request = || VoteRequest::new(vote(3), Some(log_id(2, 7)));
     let answer = || VoteResponse { vote: vote(3), last_log_id: None, vote_granted: true };
-    check(&RequestVote(request()), &[answer()]);
-    check(&PreVote(request()), &[answer()]);
+    check(&RequestVote::with(request()), &[answer()]);
+    check(&PreVote::with(request()), &[answer()]);
     let transfer = TransferLeaderRequest::new(vote(3), RaftNodeId::from((2, 0xb)), Some(log_id(2, 7)));
     check(
         &TransferLeader(transfer),
@@ -130,7 +130,7 @@ fn the_bytes_of_a_vote_never_change() {
         &number(7),
         &[0],
     ];
-    let vote_request = RequestVote(VoteRequest::new(vote(3), Some(log_id(2, 7))));
+    let vote_request = RequestVote::with(VoteRequest::new(vote(3), Some(log_id(2, 7))));
     assert_eq!(encode_request(&header(), &vote_request).unwrap(), request.concat());
     let answer = [
         &[0, 0, 0, 0][..],

@@ -14,36 +14,22 @@ use crate::quorum::entry_batch::EntryError;
 use crate::quorum::peer::PeerRpcKind;
 use crate::quorum::types::RaftTypes;
 
+/// Asks for a vote, or whether there would be one.
 #[derive(Debug, PartialEq)]
-pub(crate) struct RequestVote(pub(crate) VoteRequest<RaftTypes>);
+pub(crate) struct AskVote<const BEFOREHAND: bool>(pub(crate) VoteRequest<RaftTypes>);
 
-#[derive(Debug, PartialEq)]
-pub(crate) struct PreVote(pub(crate) VoteRequest<RaftTypes>);
+pub(crate) type RequestVote = AskVote<false>;
 
-impl Rpc for RequestVote {
-    const KIND: PeerRpcKind = PeerRpcKind::Vote;
-    type Answer = VoteResponse<RaftTypes>;
+pub(crate) type PreVote = AskVote<true>;
 
-    fn encode(&self, out: &mut BytesMut) -> Result<(), EntryError> {
-        put_request(out, &self.0);
-        Ok(())
-    }
-
-    fn decode(input: &mut Bytes) -> Result<Self, RpcDecodeError> {
-        get_request(input).map(Self)
-    }
-
-    fn encode_answer(answer: &Self::Answer, out: &mut BytesMut) {
-        put_answer(out, answer);
-    }
-
-    fn decode_answer(input: &mut Bytes) -> Result<Self::Answer, RpcDecodeError> {
-        get_answer(input)
+impl<const BEFOREHAND: bool> AskVote<BEFOREHAND> {
+    pub(crate) fn with(request: VoteRequest<RaftTypes>) -> Self {
+        Self(request)
     }
 }
 
-impl Rpc for PreVote {
-    const KIND: PeerRpcKind = PeerRpcKind::PreVote;
+impl<const BEFOREHAND: bool> Rpc for AskVote<BEFOREHAND> {
+    const KIND: PeerRpcKind = if BEFOREHAND { PeerRpcKind::PreVote } else { PeerRpcKind::Vote };
     type Answer = VoteResponse<RaftTypes>;
 
     fn encode(&self, out: &mut BytesMut) -> Result<(), EntryError> {
