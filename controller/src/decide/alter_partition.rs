@@ -110,7 +110,7 @@ pub(super) fn decide(
                 None => Err(ErrorCode::UnknownTopicId),
                 Some(topic) => alter(image, topic, request.broker, change, context),
             };
-            let outcome = outcome.map(|(altered, record)| {
+            let outcome = outcome.and_then(|(altered, record)| {
                 records.extend(record.map(MetadataRecord::from));
                 altered
             });
@@ -127,19 +127,24 @@ fn alter(
     broker: BrokerId,
     change: &PartitionIsrChange,
     context: &Context<'_>,
-) -> Result<(AlteredPartition, Option<PartitionChangeRecord>), ErrorCode> {
+) -> Result<(Result<AlteredPartition, ErrorCode>, Option<PartitionChangeRecord>), ErrorCode> {
     let partition = topic.partition(change.partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     check_epochs(partition, broker, change)?;
     check_isr(image, partition, change)?;
     let target = Target {
         isr: change.new_isr.iter().map(|member| member.broker).collect(),
         leader_recovery_state: change.leader_recovery_state,
+        ..Target::unchanged(partition)
     };
     let election = election::election_of(image, &topic.name, context.catalog);
     let acceptable = |id: BrokerId| election::is_acceptable_leader(image, partition, id);
     let id = (topic.id, change.partition);
     let record = election::partition_change(partition, id, target, election, &acceptable);
     let now = record.as_ref().map_or_else(|| PartitionRegistration::clone(partition), |record| partition.after(record));
+    if now.leader != broker {
+        // The end of a reassignment takes the leader away: it is told so although the change was made.
+        return Ok((Err(ErrorCode::NewLeaderElected), record));
+    }
     let altered = AlteredPartition {
         leader: now.leader,
         leader_epoch: now.leader_epoch,
@@ -147,7 +152,7 @@ fn alter(
         leader_recovery_state: now.leader_recovery_state,
         partition_epoch: now.partition_epoch,
     };
-    Ok((altered, record))
+    Ok((Ok(altered), record))
 }
 
 /// Who asks must be the leader, and know the partition as it is. One who knows more has asked an old controller.

@@ -5,6 +5,7 @@
 //! among brokers that are active and whose log directory is online; from outside it only where that is allowed, and then
 //! the partition is marked as recovering. Never empties an ISR: its last members hold everything that was committed.
 
+use uuid::Uuid;
 use weir_protocol::ids::{BrokerId, PartitionIndex, TopicId};
 
 use super::catalog::{ConfigCatalog, unclean_election_enabled};
@@ -26,46 +27,82 @@ pub(super) enum Election {
 pub(super) struct Target {
     pub(super) isr: Vec<BrokerId>,
     pub(super) leader_recovery_state: LeaderRecoveryState,
+    pub(super) replicas: Vec<BrokerId>,
+    pub(super) removing: Vec<BrokerId>,
+    pub(super) adding: Vec<BrokerId>,
+    /// The directories of replicas that it has not yet.
+    pub(super) directories: Vec<(BrokerId, Uuid)>,
 }
 
 impl Target {
     /// What it is.
     pub(super) fn unchanged(partition: &PartitionRegistration) -> Self {
-        Self { isr: partition.isr.to_vec(), leader_recovery_state: partition.leader_recovery_state }
+        Self {
+            isr: partition.isr.to_vec(),
+            leader_recovery_state: partition.leader_recovery_state,
+            replicas: partition.replicas.to_vec(),
+            removing: partition.removing_replicas().to_vec(),
+            adding: partition.adding_replicas().to_vec(),
+            directories: Vec::new(),
+        }
+    }
+
+    /// Ends the reassignment under way once everybody whom it adds is in sync; one that takes more away than it adds ends
+    /// only when everybody who stays is (Kafka's `PartitionReassignmentReplicas.maybeCompleteReassignment`).
+    fn complete_reassignment(&mut self) {
+        if self.adding.is_empty() && self.removing.is_empty() {
+            return;
+        }
+        let stays = |ids: &[BrokerId]| ids.iter().copied().filter(|id| !self.removing.contains(id)).collect::<Vec<_>>();
+        let (isr, replicas) = (stays(&self.isr), stays(&self.replicas));
+        let in_sync = |ids: &[BrokerId]| ids.iter().all(|id| isr.contains(id));
+        let shrinks = self.adding.len() < self.removing.len();
+        if isr.is_empty() || replicas.is_empty() || !in_sync(&self.adding) || (shrinks && !in_sync(&replicas)) {
+            return;
+        }
+        (self.isr, self.replicas) = (isr, replicas);
+        self.removing.clear();
+        self.adding.clear();
+    }
+
+    fn directory_of(&self, partition: &PartitionRegistration, id: BrokerId) -> Uuid {
+        let joining = || self.directories.iter().find(|(joining, _)| *joining == id).map(|(_, directory)| *directory);
+        partition.directory_of(id).or_else(joining).unwrap_or(DIRECTORY_UNASSIGNED)
     }
 }
 
 /// The leader that an election gives, and whether it comes from outside the ISR.
 fn elect(
     partition: &PartitionRegistration,
-    isr: &[BrokerId],
+    target: &Target,
     election: Election,
     is_acceptable: &dyn Fn(BrokerId) -> bool,
 ) -> (BrokerId, bool) {
-    let can_lead = |replica: &BrokerId| isr.contains(replica) && is_acceptable(*replica);
-    let preferred = [partition.preferred_leader()];
-    let preferred = if election == Election::Preferred { &preferred[..] } else { &[] };
-    let candidates = preferred.iter().chain([&partition.leader]).chain(&partition.replicas);
+    let can_lead = |replica: &BrokerId| target.isr.contains(replica) && is_acceptable(*replica);
+    let preferred = if election == Election::Preferred { target.replicas.first() } else { None };
+    let candidates = preferred.into_iter().chain([&partition.leader]).chain(&target.replicas);
     if let Some(leader) = candidates.copied().find(can_lead) {
         return (leader, false);
     }
-    let outsider = partition.replicas.iter().copied().find(|replica| is_acceptable(*replica));
+    let outsider = target.replicas.iter().copied().find(|replica| is_acceptable(*replica));
     match outsider {
         Some(leader) if election == Election::Unclean => (leader, true),
         _ => (BrokerId::NONE, false),
     }
 }
 
-/// The record that takes a partition to its target and gives it a leader; `None` if nothing changes.
+/// The record that takes a partition to its target and gives it a leader; `None` if nothing changes. A reassignment whose
+/// new replicas are all in sync ends with it.
 pub(super) fn partition_change(
     partition: &PartitionRegistration,
     (topic_id, index): (TopicId, PartitionIndex),
-    target: Target,
+    mut target: Target,
     election: Election,
     is_acceptable: &dyn Fn(BrokerId) -> bool,
 ) -> Option<PartitionChangeRecord> {
+    target.complete_reassignment();
     let mut change = PartitionChangeRecord::new(topic_id, index);
-    let (leader, unclean) = elect(partition, &target.isr, election, is_acceptable);
+    let (leader, unclean) = elect(partition, &target, election, is_acceptable);
     if leader != partition.leader {
         change.leader = Some(leader);
         if unclean {
@@ -76,12 +113,27 @@ pub(super) fn partition_change(
         }
     }
     if change.isr.is_none() && !target.isr.is_empty() && *target.isr != *partition.isr {
-        change.isr = Some(target.isr);
+        change.isr = Some(target.isr.clone());
     }
     if !unclean && target.leader_recovery_state != partition.leader_recovery_state {
         change.leader_recovery_state = Some(target.leader_recovery_state);
     }
+    assign(partition, target, &mut change);
     (!change.is_empty()).then_some(change)
+}
+
+/// Writes down other replicas. Whoever is taken away must not go on in the epoch in which it was a replica.
+fn assign(partition: &PartitionRegistration, target: Target, change: &mut PartitionChangeRecord) {
+    if *target.replicas != *partition.replicas {
+        let directories = target.replicas.iter().map(|id| target.directory_of(partition, *id));
+        change.directories = Some(directories.collect());
+        if change.leader.is_none() && !partition.replicas.iter().all(|id| target.replicas.contains(id)) {
+            change.leader = Some(partition.leader);
+        }
+        change.replicas = Some(target.replicas);
+    }
+    change.removing_replicas = (*target.removing != *partition.removing_replicas()).then_some(target.removing);
+    change.adding_replicas = (*target.adding != *partition.adding_replicas()).then_some(target.adding);
 }
 
 /// Whether a replica can lead as far as its broker and its directory go.

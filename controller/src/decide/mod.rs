@@ -12,6 +12,7 @@
 mod allocate_producer_ids;
 mod alter_configs;
 mod alter_partition;
+mod alter_partition_reassignments;
 mod api_error;
 mod broker_heartbeat;
 mod catalog;
@@ -50,6 +51,10 @@ pub use alter_partition::{
     TopicIsrChanges, TopicIsrResults,
 };
 pub use api_error::ApiError;
+pub use alter_partition_reassignments::{
+    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, PartitionReassignment,
+    PartitionReassignmentResult,
+};
 pub use broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerState};
 pub use catalog::ConfigCatalog;
 pub use config_changes::{AlterConfigsResponse, ResourceResult};
@@ -198,3 +203,6 @@ requests! {
     /// Finalize feature levels.
     UpdateFeatures(UpdateFeaturesRequest) -> UpdateFeaturesResponse = update_features::decide;
 }
+    /// Give partitions other replicas.
+    AlterPartitionReassignments(AlterPartitionReassignmentsRequest) -> AlterPartitionReassignmentsResponse
+        = alter_partition_reassignments::decide;
