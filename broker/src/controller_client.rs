@@ -11,8 +11,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout_at};
 use weir_controller::decide::{ControllerRequest, ControllerResponse};
-use weir_controller::forward::{ForwardedOutcome, ForwardedRequest};
-use weir_controller::quorum::{Controller, SubmitError};
+use weir_controller::forward::{
+    ForwardDecodeError, ForwardedOutcome, ForwardedQuorumRequest, ForwardedRequest, QuorumOutcome,
+};
+use weir_controller::quorum::{Controller, QuorumRequest, QuorumResponse, SubmitError};
 use weir_protocol::ids::Offset;
 use weir_protocol::private_api::PrivateApi;
 
@@ -111,6 +113,41 @@ impl ControllerClient {
         }
     }
 
+    /// Asks the active controller something of the quorum itself; tried until `deadline`.
+    pub(crate) async fn ask(&self, request: QuorumRequest, deadline: Instant) -> Result<QuorumResponse, SubmitError> {
+        loop {
+            let attempt = async {
+                match (self.controller.active_controller(), &self.links) {
+                    (Some(active), Some(links)) if active != self.controller.node_id() => {
+                        self.forward_question(links, request.clone(), deadline).await
+                    }
+                    _ => self.controller.ask(request.clone()).await,
+                }
+            };
+            match timeout_at(deadline, attempt).await.unwrap_or(Err(SubmitError::TimedOut)) {
+                Err(SubmitError::NotController { .. }) => {}
+                outcome => return outcome,
+            }
+            timeout_at(deadline, sleep(RETRY_INTERVAL)).await.map_err(|_| SubmitError::TimedOut)?;
+        }
+    }
+
+    async fn forward_question(
+        &self,
+        links: &Arc<PeerLinks>,
+        request: QuorumRequest,
+        deadline: Instant,
+    ) -> Result<QuorumResponse, SubmitError> {
+        let cluster_id = Arc::clone(self.controller.cluster_id());
+        let body = ForwardedQuorumRequest { cluster_id, request }.encode();
+        let answer = self.call_active(links, Lane::Changes, PrivateApi::Quorum, body, deadline).await?;
+        match QuorumOutcome::decode(&answer) {
+            Ok(QuorumOutcome::Done(response)) => Ok(response),
+            Ok(QuorumOutcome::Refused(refusal)) => Err(refusal.into()),
+            Err(error) => Err(useless(&error)),
+        }
+    }
+
     /// Sends the request to the active controller; the answer, and from where on in the metadata it is visible.
     async fn forward(
         &self,
@@ -118,22 +155,36 @@ impl ControllerClient {
         forwarding: &mut Forwarding,
         deadline: Instant,
     ) -> Result<(ControllerResponse, Option<Offset>), SubmitError> {
-        let address = self.controller.active_controller_address().ok_or(NOBODY)?;
-        let endpoint = address.endpoints.first().cloned().ok_or(NOBODY)?;
-        let timeout = deadline.saturating_duration_since(Instant::now()).min(ATTEMPT_TIMEOUT);
         let body = forwarding.body(self.controller.cluster_id());
-        let runtime = self.controller.runtime();
-        let answer = links.call_on(runtime, endpoint, forwarding.lane, PrivateApi::Submit, body, timeout).await;
-        let answer = answer.map_err(|error| {
-            tracing::debug!(%address, %error, "the active controller did not answer");
-            NOBODY
-        })?;
+        let answer = self.call_active(links, forwarding.lane, PrivateApi::Submit, body, deadline).await?;
         match ForwardedOutcome::decode(&answer) {
             Ok(ForwardedOutcome::Done { applied, response }) => Ok((response, Some(applied))),
             Ok(ForwardedOutcome::Refused(refusal)) => Err(refusal.into()),
-            Err(error) => Err(SubmitError::Undecidable(format!("the answer of {address} is of no use: {error}"))),
+            Err(error) => Err(useless(&error)),
         }
     }
+
+    async fn call_active(
+        &self,
+        links: &Arc<PeerLinks>,
+        lane: Lane,
+        api: PrivateApi,
+        body: Bytes,
+        deadline: Instant,
+    ) -> Result<Bytes, SubmitError> {
+        let address = self.controller.active_controller_address().ok_or(NOBODY)?;
+        let endpoint = address.endpoints.first().cloned().ok_or(NOBODY)?;
+        let timeout = deadline.saturating_duration_since(Instant::now()).min(ATTEMPT_TIMEOUT);
+        let answer = links.call_on(self.controller.runtime(), endpoint, lane, api, body, timeout).await;
+        answer.map_err(|error| {
+            tracing::debug!(%address, %error, "the active controller did not answer");
+            NOBODY
+        })
+    }
+}
+
+fn useless(error: &ForwardDecodeError) -> SubmitError {
+    SubmitError::Undecidable(format!("the answer of the active controller is of no use: {error}"))
 }
 
 /// A request on its way to another node.

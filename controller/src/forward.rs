@@ -5,6 +5,8 @@
 //! outcome   int16 version (0)   JSON {"Done": {"applied": offset, "response": {name: {..}}}} or {"Refused": {..}}
 //! ```
 //!
+//! What is asked of the quorum itself ([`ForwardedQuorumRequest`], [`QuorumOutcome`]) looks the same, without an offset.
+//!
 //! The body names its fields, so nodes of two versions understand each other while a cluster is upgraded: a field that one
 //! side does not know is passed over, and one that is missing takes its default (`#[serde(default)]` on whatever is added).
 //! Only a change of meaning needs another version. The bytes come from an authenticated peer and are still not trusted:
@@ -18,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use weir_protocol::ids::Offset;
 
 use crate::decide::{ControllerRequest, ControllerResponse};
-use crate::quorum::SubmitError;
+use crate::quorum::{QuorumRequest, QuorumResponse, SubmitError};
 
 const VERSION: i16 = 0;
 
@@ -44,6 +46,24 @@ pub enum ForwardedOutcome {
         /// The answer.
         response: ControllerResponse,
     },
+    /// It has no answer.
+    Refused(ForwardRefusal),
+}
+
+/// A question or change that concerns the quorum, and the cluster of who asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForwardedQuorumRequest {
+    /// The cluster it is meant for.
+    pub cluster_id: Arc<str>,
+    /// What is asked.
+    pub request: QuorumRequest,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum QuorumOutcome {
+    /// It was answered.
+    Done(QuorumResponse),
     /// It has no answer.
     Refused(ForwardRefusal),
 }
@@ -96,6 +116,30 @@ impl ForwardedOutcome {
     }
 
     /// Reads what [`ForwardedOutcome::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ForwardDecodeError> {
+        decode(bytes)
+    }
+}
+
+impl ForwardedQuorumRequest {
+    /// Its bytes.
+    pub fn encode(&self) -> Bytes {
+        encode(self)
+    }
+
+    /// Reads what [`ForwardedQuorumRequest::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ForwardDecodeError> {
+        decode(bytes)
+    }
+}
+
+impl QuorumOutcome {
+    /// Its bytes.
+    pub fn encode(&self) -> Bytes {
+        encode(self)
+    }
+
+    /// Reads what [`QuorumOutcome::encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<Self, ForwardDecodeError> {
         decode(bytes)
     }
@@ -178,6 +222,24 @@ mod tests {
         assert_eq!(ForwardedOutcome::decode(&done.encode()).unwrap(), done);
         let refused = ForwardedOutcome::Refused(ForwardRefusal::TooLarge("much".into()));
         assert_eq!(ForwardedOutcome::decode(&refused.encode()).unwrap(), refused);
+    }
+
+    #[test]
+    fn what_is_asked_of_the_quorum_arrives_as_it_was_sent() {
+        use crate::quorum::{ControllerEndpoint, RaftNodeId, VoterChangeError};
+        let voter = RaftNodeId { node_id: BrokerId(3), directory_id: uuid::Uuid::from_u128(u128::MAX) };
+        let endpoints = vec![ControllerEndpoint { listener: "C".into(), host: "h".into(), port: 9093 }];
+        for request in [
+            QuorumRequest::Describe,
+            QuorumRequest::AddVoter { voter, endpoints },
+            QuorumRequest::RemoveVoter { voter },
+        ] {
+            let sent = ForwardedQuorumRequest { cluster_id: "ours".into(), request };
+            assert_eq!(ForwardedQuorumRequest::decode(&sent.encode()).unwrap(), sent);
+        }
+        let refused = QuorumResponse::VotersChanged(Err(VoterChangeError::DuplicateVoter(voter)));
+        let sent = QuorumOutcome::Done(refused);
+        assert_eq!(QuorumOutcome::decode(&sent.encode()).unwrap(), sent);
     }
 
     #[test]

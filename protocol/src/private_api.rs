@@ -29,11 +29,13 @@ pub enum PrivateApi {
     Submit = 20_001,
     /// A member without a controller listener takes the next call that is meant for it, and answers the one before.
     TakeCall = 20_002,
+    /// A question or change that concerns the metadata quorum, forwarded to the active controller.
+    Quorum = 20_003,
 }
 
 impl PrivateApi {
     /// Every private API.
-    pub const ALL: [Self; 3] = [Self::PeerCall, Self::Submit, Self::TakeCall];
+    pub const ALL: [Self; 4] = [Self::PeerCall, Self::Submit, Self::TakeCall, Self::Quorum];
 
     /// The API with this key.
     pub fn from_key(key: i16) -> Option<Self> {

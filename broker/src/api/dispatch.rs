@@ -10,10 +10,11 @@ use weir_protocol::response;
 
 use super::call::Call;
 use super::{
-    alter_configs, api_versions, create_partitions, create_topics, delete_records, delete_topics, describe_cluster,
-    describe_configs, describe_log_dirs, describe_producers, describe_topic_partitions, elect_leaders, fetch,
-    find_coordinator, groups, init_producer_id, list_config_resources, list_offsets, metadata, offset_commit,
-    offset_delete, offset_fetch, offset_for_leader_epoch, produce, registry,
+    alter_configs, alter_partition_reassignments, api_versions, create_partitions, create_topics, delete_records,
+    delete_topics, describe_cluster, describe_configs, describe_log_dirs, describe_producers, describe_quorum,
+    describe_topic_partitions, elect_leaders, fetch, find_coordinator, groups, init_producer_id, list_config_resources,
+    list_offsets, list_partition_reassignments, metadata, offset_commit, offset_delete, offset_fetch,
+    offset_for_leader_epoch, produce, raft_voters, registry, unregister_broker, update_features,
 };
 use crate::broker::Broker;
 use crate::net::{ConnectionContext, Dispatch, Frame, Handler};
@@ -92,6 +93,13 @@ fn route(call: Call, request: RequestKind) -> Dispatch {
         RequestKind::DeleteGroups(request) => groups::delete_groups(call, request),
         RequestKind::ElectLeaders(request) => elect_leaders::handle(call, request),
         RequestKind::IncrementalAlterConfigs(request) => alter_configs::change(call, request),
+        RequestKind::AlterPartitionReassignments(request) => alter_partition_reassignments::handle(call, request),
+        RequestKind::ListPartitionReassignments(request) => list_partition_reassignments::handle(call, request),
+        RequestKind::DescribeQuorum(request) => describe_quorum::handle(call, request),
+        RequestKind::UpdateFeatures(request) => update_features::handle(call, request),
+        RequestKind::UnregisterBroker(request) => unregister_broker::handle(call, request),
+        RequestKind::AddRaftVoter(request) => raft_voters::add(call, request),
+        RequestKind::RemoveRaftVoter(request) => raft_voters::remove(call, request),
         RequestKind::OffsetDelete(request) => offset_delete::handle(call, request),
         RequestKind::DescribeCluster(request) => describe_cluster::handle(call, request),
         RequestKind::DescribeProducers(request) => describe_producers::handle(call, request),

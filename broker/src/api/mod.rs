@@ -5,6 +5,7 @@
 //! not in `registry` is not advertised, and asking for it closes the connection, as in Kafka.
 
 mod alter_configs;
+mod alter_partition_reassignments;
 mod api_versions;
 mod call;
 mod create_partitions;
@@ -15,6 +16,7 @@ mod describe_cluster;
 mod describe_configs;
 mod describe_log_dirs;
 mod describe_producers;
+mod describe_quorum;
 mod describe_topic_partitions;
 mod dispatch;
 mod elect_leaders;
@@ -25,6 +27,7 @@ mod init_producer_id;
 mod leaders;
 mod list_config_resources;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -33,8 +36,11 @@ mod offset_for_leader_epoch;
 mod operations;
 mod produce;
 mod produced_batch;
+mod raft_voters;
 mod registry;
 mod topics;
+mod unregister_broker;
+mod update_features;
 mod wire;
 
 pub use call::{Call, now_ms};

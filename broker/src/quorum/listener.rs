@@ -12,7 +12,9 @@ use bytes::{Buf, Bytes};
 use parking_lot::Mutex;
 use uuid::Uuid;
 use weir_controller::decide::ControllerRequest;
-use weir_controller::forward::{ForwardRefusal, ForwardedOutcome, ForwardedRequest};
+use weir_controller::forward::{
+    ForwardRefusal, ForwardedOutcome, ForwardedQuorumRequest, ForwardedRequest, QuorumOutcome,
+};
 use weir_controller::quorum::{Controller, PeerRpcKind, PeerService};
 use weir_protocol::ids::{BrokerId, Offset};
 use weir_protocol::private_api::{self, PrivateApi, PrivateRequest};
@@ -97,6 +99,10 @@ impl ControllerListener {
                 let taken = Arc::clone(&self.session_calls).take(request);
                 Ok(Dispatch::Waiting(Box::pin(async move { reply(correlation_id, taken.await) })))
             }
+            PrivateApi::Quorum => {
+                let outcome = self.ask(&request.body);
+                Ok(Dispatch::Waiting(Box::pin(async move { reply(correlation_id, outcome.await.encode()) })))
+            }
         }
     }
 }
@@ -121,16 +127,34 @@ impl ControllerListener {
     }
 
     fn take(&self, connection: u64, body: &[u8]) -> Result<(Arc<Controller>, ControllerRequest), ForwardRefusal> {
-        let controller = self.controller.get().ok_or(ForwardRefusal::NotController)?;
         let forwarded =
             ForwardedRequest::decode(body).map_err(|error| ForwardRefusal::Unreadable(error.to_string()))?;
-        let (own, theirs) = (controller.cluster_id(), &forwarded.cluster_id);
-        if own != theirs {
-            let reason = format!("the request is of cluster {theirs}, and this is cluster {own}");
-            return Err(ForwardRefusal::Unreadable(reason));
-        }
+        let controller = self.controller_of(&forwarded.cluster_id)?;
         self.sessions.heard(controller, connection, &forwarded.request);
         Ok((Arc::clone(controller), forwarded.request))
+    }
+
+    /// Answers what concerns the quorum itself.
+    fn ask(&self, body: &[u8]) -> impl Future<Output = QuorumOutcome> + use<> {
+        let taken = ForwardedQuorumRequest::decode(body).map_err(|error| ForwardRefusal::Unreadable(error.to_string()));
+        let asked = taken.and_then(|asked| Ok(self.controller_of(&asked.cluster_id)?.ask(asked.request)));
+        async move {
+            match asked {
+                Err(refusal) => QuorumOutcome::Refused(refusal),
+                Ok(asked) => asked.await.map_or_else(|error| QuorumOutcome::Refused(error.into()), QuorumOutcome::Done),
+            }
+        }
+    }
+
+    /// The controller, if it is ready and the request is of its cluster.
+    fn controller_of(&self, cluster_id: &Arc<str>) -> Result<&Arc<Controller>, ForwardRefusal> {
+        let controller = self.controller.get().ok_or(ForwardRefusal::NotController)?;
+        let own = controller.cluster_id();
+        if own != cluster_id {
+            let reason = format!("the request is of cluster {cluster_id}, and this is cluster {own}");
+            return Err(ForwardRefusal::Unreadable(reason));
+        }
+        Ok(controller)
     }
 }
 

@@ -6,12 +6,13 @@
 use std::time::Duration;
 
 use openraft::RaftMetrics;
+use serde::{Deserialize, Serialize};
 
 use super::membership::acknowledged_ago;
 use super::types::{ControllerEndpoint, RaftNodeId, RaftTypes};
 
 /// One member of the quorum.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicaState {
     /// Who it is.
     pub id: RaftNodeId,
@@ -26,7 +27,7 @@ pub struct ReplicaState {
 }
 
 /// The quorum as this node sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuorumDescription {
     /// Who leads, if that is known.
     pub leader: Option<RaftNodeId>,

@@ -12,6 +12,7 @@ use std::time::Duration;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, RaftError};
 use openraft::{ChangeMembers, Instant, RaftMetrics, ServerState};
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::active::RaftNode;
@@ -41,7 +42,7 @@ const LIVE_VOTER: Duration = Duration::from_secs(1);
 type Change = ChangeMembers<RaftNodeId, ControllerNode>;
 
 /// Why the voters were not changed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum VoterChangeError {
     /// Another node leads, or none does.
     #[error("this node is not the active controller")]

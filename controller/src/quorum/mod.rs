@@ -15,7 +15,7 @@
 //! | `peer`, `rpc` | the seam to whoever carries calls between members; what they say, and its bytes |
 //! | `network`, `peer_client`, `incarnations`, `snapshot_receiver`, `peer_service` | calls out, and calls answered |
 //! | `membership` | who belongs to the quorum, and who votes |
-//! | `describe` | how far each member is |
+//! | `describe`, `quorum_request` | how far each member is; what the active controller is asked of the quorum |
 //! | `timing` | heartbeats and elections, off for a quorum of one |
 //! | `failure` | what ends a controller |
 //!
@@ -46,6 +46,7 @@ mod peer_client;
 mod peer_service;
 mod publisher;
 mod quorum_state;
+mod quorum_request;
 mod rpc;
 mod snapshot_file;
 mod snapshot_receiver;
@@ -70,6 +71,7 @@ pub use peer_service::PeerService;
 pub use publisher::MetadataPublisher;
 pub use quorum_state::QuorumStateError;
 pub use rpc::MAX_PEER_RPC_BYTES;
+pub use quorum_request::{QuorumRequest, QuorumResponse};
 pub use snapshot_file::SnapshotError;
 pub use start_error::StartError;
 pub use timing::QuorumTiming;

@@ -1,0 +1,113 @@
+//! The quorum, the registrations and the places of replicas, as an administrator's client asks for them over the wire.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kafka_protocol::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
+use kafka_protocol::messages::describe_quorum_request::{PartitionData, TopicData};
+use kafka_protocol::messages::update_features_request::FeatureUpdateKey;
+use kafka_protocol::messages::{
+    AlterPartitionReassignmentsRequest, BrokerId, DescribeQuorumRequest, DescribeQuorumResponse,
+    ListPartitionReassignmentsRequest, RemoveRaftVoterRequest, TopicName, UnregisterBrokerRequest,
+    UpdateFeaturesRequest,
+};
+use kafka_protocol::protocol::StrBytes;
+use tempfile::TempDir;
+use weir_protocol::error_code::ErrorCode;
+use weir_tests::cluster::Cluster;
+use weir_tests::weir::{Weir, WeirOptions};
+use weir_tests::wire::{NewTopic, Wire};
+
+/// How long a quorum may take to be whole.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is asked meanwhile.
+const POLL: Duration = Duration::from_millis(20);
+const METADATA_LOG: &str = "__cluster_metadata";
+
+fn describe(wire: &mut Wire) -> DescribeQuorumResponse {
+    let topic = TopicData::default()
+        .with_topic_name(TopicName(StrBytes::from_static_str(METADATA_LOG)))
+        .with_partitions(vec![PartitionData::default().with_partition_index(0)]);
+    wire.call(&DescribeQuorumRequest::default().with_topics(vec![topic]), 2).expect("an answer")
+}
+
+fn reassign(wire: &mut Wire, topic: &str, replicas: Option<&[i32]>) -> i16 {
+    let replicas = replicas.map(|ids| ids.iter().map(|id| BrokerId(*id)).collect());
+    let partition = ReassignablePartition::default().with_partition_index(0).with_replicas(replicas);
+    let topic = ReassignableTopic::default()
+        .with_name(TopicName(StrBytes::from_string(topic.to_owned())))
+        .with_partitions(vec![partition]);
+    let request = AlterPartitionReassignmentsRequest::default().with_timeout_ms(30_000).with_topics(vec![topic]);
+    let response = wire.call(&request, 1).expect("an answer");
+    assert_eq!(response.error_code, 0);
+    response.responses[0].partitions[0].error_code
+}
+
+fn unregister(wire: &mut Wire, broker: i32) -> i16 {
+    let request = UnregisterBrokerRequest::default().with_broker_id(BrokerId(broker));
+    wire.call(&request, 0).expect("an answer").error_code
+}
+
+fn finalize(wire: &mut Wire, level: i16) -> i16 {
+    let update = FeatureUpdateKey::default()
+        .with_feature(StrBytes::from_static_str("metadata.version"))
+        .with_max_version_level(level)
+        .with_upgrade_type(1);
+    let request = UpdateFeaturesRequest::default().with_timeout_ms(30_000).with_feature_updates(vec![update]);
+    wire.call(&request, 1).expect("an answer").error_code
+}
+
+/// Whether three voters are told, each with a listener and with something in its log.
+fn is_whole(quorum: &DescribeQuorumResponse) -> Result<(), &'static str> {
+    let voters = quorum.topics.first().map_or(&[][..], |topic| &topic.partitions[0].current_voters);
+    match () {
+        () if quorum.error_code != 0 => Err("an error"),
+        () if voters.len() != 3 => Err("voters are missing"),
+        () if voters.iter().any(|voter| voter.log_end_offset <= 0) => Err("a voter has nothing"),
+        () if quorum.nodes.len() != 3 || quorum.nodes.iter().any(|node| node.listeners.len() != 1) => {
+            Err("listeners are missing")
+        }
+        () => Ok(()),
+    }
+}
+
+#[test]
+fn a_node_that_is_alone_is_its_own_quorum_and_cannot_leave_it() {
+    let dir = TempDir::new().expect("a directory");
+    let weir = Weir::start(WeirOptions::new(dir.path()).expect("free ports")).expect("the broker starts");
+    let mut wire = Wire::connect(&weir.bootstrap()).expect("connected");
+    let quorum = describe(&mut wire);
+    let partition = &quorum.topics[0].partitions[0];
+    assert_eq!((quorum.error_code, partition.error_code, partition.leader_id.0), (0, 0, 1));
+    let voter = &partition.current_voters[0];
+    assert_eq!((voter.replica_id.0, voter.log_end_offset), (1, partition.high_watermark));
+    assert!(partition.observers.is_empty() && partition.high_watermark > 0);
+    let remove = RemoveRaftVoterRequest::default().with_voter_id(1).with_voter_directory_id(voter.replica_directory_id);
+    assert_ne!(wire.call(&remove, 0).expect("an answer").error_code, 0);
+    assert_eq!(unregister(&mut wire, 9), ErrorCode::BrokerIdNotRegistered.code());
+    assert_eq!(finalize(&mut wire, i16::MAX), ErrorCode::InvalidUpdateVersion.code());
+    assert_eq!(reassign(&mut wire, "nothing", Some(&[1])), ErrorCode::UnknownTopicOrPartition.code());
+    wire.create_topics(&[NewTopic { name: "a".to_owned(), partitions: 1, configs: &[] }]).expect("created");
+    assert_eq!(reassign(&mut wire, "a", Some(&[1])), 0);
+    assert_eq!(reassign(&mut wire, "a", Some(&[1, 2])), ErrorCode::InvalidReplicaAssignment.code());
+    assert_eq!(reassign(&mut wire, "a", None), ErrorCode::NoReassignmentInProgress.code());
+    let ongoing = wire.call(&ListPartitionReassignmentsRequest::default(), 0).expect("an answer");
+    assert_eq!((ongoing.error_code, ongoing.topics.len()), (0, 0));
+}
+
+#[test]
+fn every_node_of_a_cluster_tells_how_far_each_voter_is() {
+    let dir = TempDir::new().expect("a directory");
+    let cluster = Cluster::start(dir.path(), 3, &[]).expect("the cluster starts");
+    for bootstrap in cluster.bootstrap().split(',') {
+        let mut wire = Wire::connect(bootstrap).expect("connected");
+        let begun = Instant::now();
+        // A voter that was late may still be on its way in.
+        while let quorum = describe(&mut wire)
+            && let Err(lacks) = is_whole(&quorum)
+        {
+            assert!(begun.elapsed() < PATIENCE, "{lacks}: {quorum:?}");
+            thread::sleep(POLL);
+        }
+    }
+}
