@@ -5,6 +5,7 @@
 //! controller: it opens sessions with them and is called over these.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use weir_controller::decide::Defaults;
 use weir_controller::forward::MAX_FORWARDED_BYTES;
@@ -20,7 +21,7 @@ use super::{Secured, StartError, net_listeners, tls};
 use crate::broker::FEATURES;
 use crate::config::catalog::Catalog;
 use crate::config::effective::Layers;
-use crate::config::{BrokerConfig, QuorumConfig};
+use crate::config::{BrokerConfig, QuorumConfig, Settings};
 use crate::lifecycle::liveness_config;
 use crate::net::{BoundNetwork, ConnectionLimits, Network, NetworkConfig, SecurityProtocol};
 use crate::quorum::{ControllerListener, PeerLinks, SessionCalls, Sessions, TcpPeerTransport};
@@ -87,6 +88,7 @@ pub(super) fn start(
         }),
         ..base
     })?;
+            leader_rebalance_interval: leader_rebalance_interval(&config.settings),
     let service = starting.peer_service().ok_or(StartError::Controller(ControllerError::Stopped))?;
     let (mut network, mut sessions) = (None, None);
     match bound {
@@ -156,4 +158,9 @@ fn tls(config: &BrokerConfig, quorum: &QuorumConfig) -> Result<Option<weir_proto
         SecurityProtocol::Plaintext => Ok(None),
         SecurityProtocol::Ssl => tls::dialling(Layers::of_settings(&config.settings), &quorum.listener_name).map(Some),
     }
+fn leader_rebalance_interval(settings: &Settings) -> Option<Duration> {
+    let seconds = settings.number("leader.imbalance.check.interval.seconds").unsigned_abs();
+    settings.flag("auto.leader.rebalance.enable").then(|| Duration::from_secs(seconds))
+}
+
 }

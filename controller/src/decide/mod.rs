@@ -27,6 +27,7 @@ mod form_cluster;
 mod incremental_alter_configs;
 mod manual_assignment;
 mod placement;
+mod preferred_leaders;
 mod register_broker;
 mod topic_name;
 mod unregister_broker;
@@ -68,6 +69,7 @@ pub use incremental_alter_configs::{
     ConfigOperation, ConfigOperationType, IncrementalAlterConfigsRequest, ResourceConfigOperations,
 };
 pub use manual_assignment::ReplicaAssignment;
+pub use preferred_leaders::returnable_leaderships;
 pub use register_broker::{LogState, RegisterBrokerRequest, RegisterBrokerResponse};
 pub use topic_name::{CLUSTER_METADATA_TOPIC, MAX_TOPIC_NAME_LENGTH, check_topic_name};
 pub use unregister_broker::{UnregisterBrokerRequest, UnregisterBrokerResponse};

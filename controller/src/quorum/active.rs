@@ -30,6 +30,7 @@ use super::failure::{ControllerFailure, SubmitError};
 use super::fencing;
 use super::forming::form_cluster;
 use super::publisher::Publication;
+use super::rebalance::{LeaderRebalance, return_leaderships};
 use super::state_machine::StateMachine;
 use super::types::{Change, CommittedLeaderId, RaftTypes};
 use crate::decide::{ConfigCatalog, Context, ControllerRequest, ControllerResponse, Defaults, decide};
@@ -90,6 +91,8 @@ pub(crate) struct ActiveController {
     pub(crate) begun_term: Option<u64>,
     /// Which brokers live; nobody asks where this node never leads others.
     pub(crate) watch: Option<Arc<BrokerWatch>>,
+    /// When leaderships return.
+    pub(crate) rebalance: LeaderRebalance,
 }
 
 /// How often it is looked whether a majority still answers, while a proposal waits for it.
@@ -117,18 +120,23 @@ impl ActiveController {
                     if changed.is_err() {
                         // openraft has ended: everything is answered with why, until somebody asks to stop.
                         self.quorum_loss = None;
+                        self.end_leading();
                     } else if roles.borrow_watched().state == ServerState::Leader {
                         tokio::select! {
                             () = stop.notified() => break,
                             () = self.begin_to_lead(named.as_ref()) => {}
                         }
-                    } else if let Some(watch) = &self.watch {
-                        watch.on_inactive();
+                    } else {
+                        self.end_leading();
                     }
                     continue;
                 }
                 watch = due(self.watch.clone()) => {
                     fencing::look_after_brokers(&mut self, &watch).await;
+                    continue;
+                }
+                () = until(self.rebalance.due()) => {
+                    return_leaderships(&mut self).await;
                     continue;
                 }
                 taken = self.submissions.recv_many(&mut waiting, MAX_SUBMISSIONS_PER_PROPOSAL) => taken,
@@ -155,8 +163,17 @@ impl ActiveController {
         if let Some(watch) = &self.watch {
             watch.on_active(&self.publication.image());
         }
+        self.rebalance.on_active(std::time::Instant::now());
         if let Err(error) = form_cluster(self, named.cloned()).await {
             tracing::warn!(%error, "the cluster has no id yet");
+        }
+    }
+
+    /// Another node leads, or none does.
+    fn end_leading(&mut self) {
+        self.rebalance.on_inactive();
+        if let Some(watch) = &self.watch {
+            watch.on_inactive();
         }
     }
 
@@ -388,6 +405,14 @@ async fn due(watch: Option<Arc<BrokerWatch>>) -> Arc<BrokerWatch> {
             watch.until_due().await;
             watch
         }
+        None => std::future::pending().await,
+    }
+}
+
+/// Returns then, or never.
+async fn until(due: Option<std::time::Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,
     }
 }

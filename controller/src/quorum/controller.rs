@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
 use parking_lot::Mutex;
@@ -70,6 +71,8 @@ pub struct PeerConfig {
     pub timing: QuorumTiming,
     /// How this node finds out which brokers live while it is the active controller; nothing if it may not vote.
     pub liveness: Option<LivenessConfig>,
+    /// How often the active controller returns leaderships to their preferred replicas, if it does.
+    pub leader_rebalance_interval: Option<Duration>,
 }
 
 /// What the controller has done so far.

@@ -7,6 +7,7 @@
 //! | `forming`, `formation`, `admission` | a cluster's beginning; how a node forms or joins one |
 //! | `active` | the active controller's loop: decide, propose once, answer |
 //! | `broker_watch`, `fencing` | which brokers live, with a clock and dials; what becomes of those that do not |
+//! | `rebalance` | leaderships that return to their preferred replicas |
 //! | `state_machine`, `publisher` | the applied image, and who hears of its changes |
 //! | `log_store`, `metadata_log`, `flusher` | the Raft log: a storage log `__cluster_metadata-0`, fsynced before it counts |
 //! | `quorum_state` | the vote |
@@ -45,8 +46,9 @@ mod peer;
 mod peer_client;
 mod peer_service;
 mod publisher;
-mod quorum_state;
 mod quorum_request;
+mod quorum_state;
+mod rebalance;
 mod rpc;
 mod snapshot_file;
 mod snapshot_receiver;
@@ -69,9 +71,9 @@ pub use metadata_log::{CLUSTER_METADATA_FOLDER, CLUSTER_METADATA_TOPIC, Metadata
 pub use peer::{PeerAddress, PeerError, PeerFuture, PeerRpcKind, PeerTransport};
 pub use peer_service::PeerService;
 pub use publisher::MetadataPublisher;
+pub use quorum_request::{QuorumRequest, QuorumResponse};
 pub use quorum_state::QuorumStateError;
 pub use rpc::MAX_PEER_RPC_BYTES;
-pub use quorum_request::{QuorumRequest, QuorumResponse};
 pub use snapshot_file::SnapshotError;
 pub use start_error::StartError;
 pub use timing::QuorumTiming;

@@ -29,6 +29,7 @@ use super::peer_client::{PeerClient, PeerIdentity};
 use super::peer_service::{self, PeerService};
 use super::publisher::Publication;
 use super::quorum_state::QuorumStateFile;
+use super::rebalance::LeaderRebalance;
 use super::snapshot_receiver::SnapshotReceiver;
 use super::start_error::StartError;
 use super::state_machine::StateMachine;
@@ -144,6 +145,7 @@ async fn serve(config: ControllerConfig, opened: Opened, intake: Intake, progres
         opened_term: None,
         begun_term: None,
         watch,
+        rebalance: LeaderRebalance::new(config.peers.as_ref().and_then(|peers| peers.leader_rebalance_interval)),
     };
     match (client, &config.peers) {
         (Some(client), Some(peers)) => {

@@ -16,6 +16,7 @@ mod incremental_alter_configs;
 mod invariants;
 mod many_topics;
 mod placement;
+mod preferred_leaders;
 mod register_broker;
 mod unregister_broker;
 mod update_features;

@@ -7,14 +7,16 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use uuid::Uuid;
 use weir_controller::decide::{
-    BrokerHeartbeatRequest, ControllerRequest, ControllerResponse, RegisterBrokerRequest, RegisterBrokerResponse,
+    AlterPartitionRequest, BrokerHeartbeatRequest, ControllerRequest, ControllerResponse, CreateTopicsRequest,
+    FenceBrokerRequest, IsrMember, NewTopic, PartitionIsrChange, RegisterBrokerRequest, RegisterBrokerResponse,
+    ReplicaAssignment, TopicIsrChanges,
 };
 use weir_controller::image::MetadataImage;
 use weir_controller::liveness::DialOutcome;
 use weir_controller::quorum::{BrokerDialer, Controller, LivenessConfig, PeerFuture};
-use weir_controller::record::BrokerEndpoint;
+use weir_controller::record::{BrokerEndpoint, LeaderRecoveryState};
 use weir_protocol::error_code::ErrorCode;
-use weir_protocol::ids::{BrokerEpoch, BrokerId, Offset};
+use weir_protocol::ids::{BrokerEpoch, BrokerId, Offset, PartitionIndex};
 
 use crate::cluster::register_as;
 use crate::peers::Quorum;
@@ -49,8 +51,11 @@ fn port(broker: i32) -> u16 {
 
 impl Watched {
     fn with_session_timeout(session_timeout: Duration) -> Self {
+        Self::of(Quorum::of(3), session_timeout)
+    }
+
+    fn of(mut quorum: Quorum, session_timeout: Duration) -> Self {
         let doors = Doors::default();
-        let mut quorum = Quorum::of(3);
         let dialer = Arc::new(doors.clone());
         quorum.liveness = Some(LivenessConfig { session_timeout, listener: None, dialer });
         quorum.start_all();
@@ -174,4 +179,39 @@ fn a_new_active_controller_finds_the_broker_that_died_with_the_old_one() {
     watched.quorum.kill(leader);
     watched.quorum.wait("the dead broker to be fenced", || (!watched.serves(2)).then_some(()));
     assert!(watched.serves(1));
+}
+
+#[test]
+fn a_leadership_returns_to_its_preferred_replica_once_that_is_in_sync_again() {
+    let mut quorum = Quorum::of(3);
+    quorum.leader_rebalance_interval = Some(Duration::from_millis(100));
+    let watched = Watched::of(quorum, NEVER);
+    let epochs = [1, 2].map(|broker| watched.start_broker(broker));
+    let assignment = ReplicaAssignment { partition: PartitionIndex(0), brokers: vec![BrokerId(1), BrokerId(2)] };
+    let topic = NewTopic {
+        name: "a".into(),
+        num_partitions: -1,
+        replication_factor: -1,
+        assignments: vec![assignment],
+        configs: Vec::new(),
+    };
+    watched.ask(&CreateTopicsRequest { topics: vec![topic], validate_only: false }.into());
+    let leader = |watched: &Watched| watched.image().partition_by_name("a", PartitionIndex(0)).unwrap().leader.get();
+    assert_eq!(leader(&watched), 1);
+    watched.ask(&FenceBrokerRequest { broker: BrokerId(1), broker_epoch: epochs[0] }.into());
+    assert_eq!(leader(&watched), 2);
+    watched.heartbeat(1, epochs[0]);
+    let image = watched.image();
+    let (topic, partition) = (image.topic_id("a").unwrap(), image.partition_by_name("a", PartitionIndex(0)).unwrap());
+    let member = |broker: i32, broker_epoch| IsrMember { broker: BrokerId(broker), broker_epoch };
+    let change = PartitionIsrChange {
+        partition: PartitionIndex(0),
+        leader_epoch: partition.leader_epoch,
+        partition_epoch: partition.partition_epoch,
+        new_isr: vec![member(2, epochs[1]), member(1, epochs[0])],
+        leader_recovery_state: LeaderRecoveryState::Recovered,
+    };
+    let topics = vec![TopicIsrChanges { topic_id: topic, partitions: vec![change] }];
+    watched.ask(&AlterPartitionRequest { broker: BrokerId(2), broker_epoch: epochs[1], topics }.into());
+    watched.quorum.wait("the leadership to return", || (leader(&watched) == 1).then_some(()));
 }

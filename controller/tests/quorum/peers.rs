@@ -197,6 +197,7 @@ pub(crate) struct Quorum {
     pub(crate) nodes: Vec<Node>,
     pub(crate) timing: QuorumTiming,
     pub(crate) liveness: Option<LivenessConfig>,
+    pub(crate) leader_rebalance_interval: Option<Duration>,
     pub(crate) runtime: Runtime,
 }
 
@@ -210,6 +211,7 @@ impl Quorum {
             nodes: (1..=voters).map(Node::new).collect(),
             timing: QuorumTiming { refusal_patience: Duration::from_millis(2_500), ..QuorumTiming::default() },
             liveness: None,
+            leader_rebalance_interval: None,
             runtime: Builder::new_current_thread().enable_time().build().unwrap(),
         }
     }
@@ -240,6 +242,7 @@ impl Quorum {
             may_vote: node.may_vote,
             timing: self.timing,
             liveness: self.liveness.clone(),
+            leader_rebalance_interval: self.leader_rebalance_interval,
         };
         ControllerConfig {
             node_id: BrokerId(node.number),
