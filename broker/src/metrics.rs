@@ -124,6 +124,8 @@ impl Gathered {
                 offline += usize::from(!partition.has_leader());
             }
         }
+        let fenced = image.brokers().filter(|broker| broker.fenced).count();
+        gauge(encoder, "brokers_fenced", "Brokers that are registered and out of service.", fenced)?;
         gauge(encoder, "topics", "Topics of the cluster.", image.topic_count())?;
         gauge(encoder, "partitions", "Partitions with a replica here.", broker.partitions.len())?;
         gauge(encoder, "partitions_led", "Partitions led here.", led)?;
