@@ -15,7 +15,7 @@ use weir_controller::image::{
 use weir_controller::quorum::Controller;
 use weir_controller::record::ConfigResourceType;
 use weir_protocol::error_code::ErrorCode;
-use weir_protocol::ids::{BrokerId, LeaderEpoch, Offset, ProducerId};
+use weir_protocol::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerId};
 use weir_storage::manager::LogManager;
 
 use crate::config::effective::{Effective, Layers};
@@ -243,7 +243,18 @@ async fn until_flushed(flushed: oneshot::Receiver<io::Result<()>>, deadline: Ins
 
 /// What holds for a topic on this broker.
 pub(crate) fn topic_config(id: BrokerId, settings: &Settings, image: &MetadataImage, topic: &str) -> TopicConfig {
-    TopicConfig::new(layers(id, settings, image), image.topic_configs(topic).map_or(&NOTHING_SET, |set| set))
+    const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
+    let set = image.topic_configs(topic).map_or(&NOTHING_SET, |set| set);
+    let layers = layers(id, settings, image);
+    let mut config = TopicConfig::new(layers, set);
+    let is_asked_for = [set, layers.broker, layers.cluster].iter().any(|set| set.contains_key(MIN_INSYNC_REPLICAS));
+    if settings.derives_min_insync_replicas() && !is_asked_for {
+        // A topic of fewer replicas was asked for as it is: it must not refuse what it is for.
+        let replicas =
+            image.partition_by_name(topic, PartitionIndex(0)).map_or(0, |partition| partition.replicas.len());
+        config.min_insync_replicas = config.min_insync_replicas.min(replicas.saturating_sub(1)).max(1);
+    }
+    config
 }
 
 /// What is set on a resource on which nothing is.

@@ -42,6 +42,7 @@ pub fn page() -> String {
         let ours = super::broker_keys::broker_key(key).and_then(|key| key.default).unwrap_or("");
         let _ = writeln!(page, "| `{key}` | {} | {kafkas} | {why} |", code(ours));
     }
+    page.push_str(SEVERAL_NODES);
     page.push_str("\n## Topic keys\n\nSet on a topic, or for all topics by the broker key beside.\n\n");
     page.push_str("| key | default | values | broker keys | meaning |\n|---|---|---|---|---|\n");
     for key in TOPIC_KEYS {
@@ -93,6 +94,13 @@ Every key of Apache Kafka 4.3 is taken and shown, so that its files and tools wo
 whose settings name one says so, with the reason.
 
 ## Where defaults differ from Kafka's
+";
+
+const SEVERAL_NODES: &str = "
+Where `default.replication.factor` is not set, a topic that does not say gets as many replicas as brokers are registered, up to three;
+the internal topics do so too. Where it is three or more, or where it is not set and `controller.quorum.voters` or
+`controller.quorum.bootstrap.servers` names several nodes, `min.insync.replicas` is 2 unless it is set, and 1 for topics of fewer
+than three replicas: what was acknowledged survives the loss of any one node.
 ";
 
 fn code(text: &str) -> String {

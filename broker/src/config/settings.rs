@@ -17,6 +17,8 @@ const ENVIRONMENT_PREFIX: &str = "WEIR_";
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     values: BTreeMap<String, String>,
+    /// Whether `min.insync.replicas` is what follows from others, and not what somebody asked for.
+    derives_min_insync_replicas: bool,
 }
 
 /// Why the settings cannot be used.
@@ -135,6 +137,7 @@ impl Settings {
             }
         }
         settings.name_node_in_both_ways();
+        settings.derive_min_insync_replicas();
         let without_effect = without_effect.into_iter().map(|(why, keys)| SettingsWarning::WithoutEffect {
             keys: keys.into_iter().collect(),
             why: why.to_owned(),
@@ -153,6 +156,24 @@ impl Settings {
                 self.values.entry(other.to_owned()).or_insert(id);
             }
         }
+    }
+
+    /// Where topics get three replicas, two must have a record: set so, or left open in a cluster of several nodes.
+    fn derive_min_insync_replicas(&mut self) {
+        let several = |key| self.set(key).is_some_and(|nodes| nodes.contains(','));
+        let replicated = match self.set("default.replication.factor") {
+            Some(_) => self.number("default.replication.factor") >= 3,
+            None => several("controller.quorum.voters") || several("controller.quorum.bootstrap.servers"),
+        };
+        if replicated && self.set("min.insync.replicas").is_none() {
+            self.values.insert("min.insync.replicas".to_owned(), "2".to_owned());
+            self.derives_min_insync_replicas = true;
+        }
+    }
+
+    /// Whether nobody asked for the `min.insync.replicas` that these settings have.
+    pub fn derives_min_insync_replicas(&self) -> bool {
+        self.derives_min_insync_replicas
     }
 
     /// Every key that was set.
@@ -263,6 +284,18 @@ mod tests {
             load(&[("WEIR_NUM_PARTITIONS", "3"), ("WEIR_NODE_ID", "7"), ("PATH", "/")], &["num.partitions=5"]).unwrap();
         assert_eq!((settings.number("num.partitions"), settings.number("node.id")), (5, 7));
         assert_eq!(warnings, []);
+    }
+
+    #[test]
+    fn two_replicas_must_have_a_record_where_topics_get_three() {
+        let required = |overrides: &[&str]| load(&[], overrides).unwrap().0.number("min.insync.replicas");
+        let voters = "controller.quorum.voters=1@a:9093,2@b:9093,3@c:9093";
+        assert_eq!(required(&[]), 1);
+        assert_eq!(required(&["default.replication.factor=3"]), 2);
+        assert_eq!(required(&[voters]), 2);
+        assert_eq!(required(&["controller.quorum.voters=1@a:9093"]), 1);
+        assert_eq!(required(&[voters, "default.replication.factor=1"]), 1);
+        assert_eq!(required(&[voters, "min.insync.replicas=1"]), 1);
     }
 
     #[test]

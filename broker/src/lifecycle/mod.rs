@@ -31,7 +31,7 @@ use weir_controller::quorum::{Controller, MetadataPublisher};
 use weir_protocol::ids::{BrokerEpoch, BrokerId};
 use weir_storage::manager::LogManager;
 
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, Settings};
 use crate::controller_client::ControllerClient;
 use crate::replicas::Replicas;
 use crate::server::{StartError, StartInterrupt};
@@ -98,6 +98,7 @@ impl Lifecycle {
             shared.set_epoch(register_alone(&client, request)?);
             return Ok(Self { shared, thread: Mutex::default() });
         }
+        tell_failover_time(&config.settings);
         // This process is heard by the controller in it without any connection.
         controller.broker_session_opened(config.node_id, incarnation);
         controller.subscribe(Box::new(Watcher(Arc::clone(&shared))));
@@ -158,9 +159,9 @@ impl Lifecycle {
     pub(crate) fn stop(&self) {
         self.shared.wants_to_stop.store(true, Ordering::Release);
         self.shared.changed.notify_one();
-        if let Some(thread) = self.thread.lock().take()
-            && thread.join().is_err()
-        {
+        // Not under the lock: whoever asks whether this broker is ready must not wait for its end.
+        let thread = self.thread.lock().take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the thread of this broker's heartbeats panicked");
         }
     }
@@ -181,6 +182,17 @@ impl MetadataPublisher for Watcher {
         if delta.brokers.contains(&self.0.broker) {
             self.0.changed.notify_one();
         }
+    }
+}
+
+/// A file of Kafka's may ask for its patience: whoever runs it is told what that means.
+fn tell_failover_time(settings: &Settings) {
+    const KEY: &str = "broker.session.timeout.ms";
+    if settings.set(KEY).is_some() {
+        let session_ms = settings.number(KEY);
+        tracing::info!(
+            "writes resume {session_ms} ms after a host is lost, as {KEY} says; a killed process is noticed at once"
+        );
     }
 }
 

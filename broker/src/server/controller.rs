@@ -32,6 +32,9 @@ const MAX_CONNECTIONS: usize = 16_384;
 /// What requests being received or waiting on controller listeners may hold in all.
 const MAX_QUEUED_BYTES: u64 = 256 << 20;
 
+/// How many replicas a topic gets where nobody says, if there are as many brokers.
+const MOST_REPLICAS_UNASKED: i16 = 3;
+
 /// A frame's header, at most.
 const HEADER_BYTES: usize = 64 * 1024;
 
@@ -85,10 +88,10 @@ pub(super) fn start(
             may_vote: config.roles.controller,
             timing: quorum.timing,
             liveness: config.roles.controller.then(|| liveness_config(&config.settings)),
+            leader_rebalance_interval: leader_rebalance_interval(&config.settings),
         }),
         ..base
     })?;
-            leader_rebalance_interval: leader_rebalance_interval(&config.settings),
     let service = starting.peer_service().ok_or(StartError::Controller(ControllerError::Stopped))?;
     let (mut network, mut sessions) = (None, None);
     match bound {
@@ -134,6 +137,8 @@ fn controller_config(config: &BrokerConfig, logs: &LogManager) -> ControllerConf
     let settings = &config.settings;
     let dirs = logs.dirs();
     let metadata_dir = dirs.iter().find(|dir| dir.path == config.metadata_log_dir).unwrap_or(&dirs[0]);
+    let default_replication =
+        settings.set("default.replication.factor").map(|_| settings.number("default.replication.factor") as i16);
     let supported = FEATURES.iter().map(|feature| (Arc::from(feature.name), (feature.min, feature.max)));
     ControllerConfig {
         node_id: config.node_id,
@@ -145,11 +150,17 @@ fn controller_config(config: &BrokerConfig, logs: &LogManager) -> ControllerConf
         catalog: Arc::new(Catalog::new(settings.clone())),
         defaults: Defaults {
             num_partitions: settings.number("num.partitions") as i32,
-            replication_factor: settings.number("default.replication.factor") as i16,
+            replication_factor: default_replication.unwrap_or(MOST_REPLICAS_UNASKED),
+            replication_follows_brokers: default_replication.is_none(),
             delete_topic_enable: settings.flag("delete.topic.enable"),
             supported_features: supported.collect(),
         },
     }
+}
+
+fn leader_rebalance_interval(settings: &Settings) -> Option<Duration> {
+    let seconds = settings.number("leader.imbalance.check.interval.seconds").unsigned_abs();
+    settings.flag("auto.leader.rebalance.enable").then(|| Duration::from_secs(seconds))
 }
 
 /// How other controllers' listeners are dialled.
@@ -158,9 +169,4 @@ fn tls(config: &BrokerConfig, quorum: &QuorumConfig) -> Result<Option<weir_proto
         SecurityProtocol::Plaintext => Ok(None),
         SecurityProtocol::Ssl => tls::dialling(Layers::of_settings(&config.settings), &quorum.listener_name).map(Some),
     }
-fn leader_rebalance_interval(settings: &Settings) -> Option<Duration> {
-    let seconds = settings.number("leader.imbalance.check.interval.seconds").unsigned_abs();
-    settings.flag("auto.leader.rebalance.enable").then(|| Duration::from_secs(seconds))
-}
-
 }

@@ -12,7 +12,7 @@ use weir_protocol::ids::{PartitionIndex, TopicId};
 use super::config_changes::{self, Existence};
 use super::placement::ReplicaPlacer;
 use super::topic_name::{CLUSTER_METADATA_TOPIC, check_topic_name};
-use super::{ApiError, Context, Decision, MAX_PARTITIONS_PER_REQUEST, ReplicaAssignment, manual_assignment};
+use super::{ApiError, Context, Decision, Defaults, MAX_PARTITIONS_PER_REQUEST, ReplicaAssignment, manual_assignment};
 use crate::image::{ConfigResource, MetadataImage, ResourceConfigs};
 use crate::record::{ConfigRecord, MetadataRecord, PartitionRecord, TopicRecord};
 
@@ -234,7 +234,7 @@ fn place_partitions(
         return Err(ApiError::new(ErrorCode::InvalidPartitions, message));
     }
     let num_partitions = or_default(topic.num_partitions, context.defaults.num_partitions);
-    let replication_factor = or_default(topic.replication_factor, context.defaults.replication_factor);
+    let replication_factor = or_default(topic.replication_factor, default_replication(image, context.defaults));
     let unable = |reason: &str| {
         let message = format!("Unable to replicate the partition {replication_factor} time(s): {reason}");
         ApiError::new(ErrorCode::InvalidReplicationFactor, message)
@@ -253,4 +253,13 @@ fn place_partitions(
 
 fn or_default<T: PartialEq + From<i8>>(value: T, default: T) -> T {
     if value == T::from(-1) { default } else { value }
+}
+
+/// How many replicas a topic gets that does not say.
+fn default_replication(image: &MetadataImage, defaults: &Defaults) -> i16 {
+    let brokers = i16::try_from(image.broker_count()).unwrap_or(i16::MAX).max(1);
+    match defaults.replication_follows_brokers {
+        true => defaults.replication_factor.min(brokers),
+        false => defaults.replication_factor,
+    }
 }

@@ -51,11 +51,11 @@ pub use alter_partition::{
     AlterPartitionRequest, AlterPartitionResponse, AlteredPartition, IsrMember, PartitionIsrChange, PartitionIsrResult,
     TopicIsrChanges, TopicIsrResults,
 };
-pub use api_error::ApiError;
 pub use alter_partition_reassignments::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, PartitionReassignment,
     PartitionReassignmentResult,
 };
+pub use api_error::ApiError;
 pub use broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerState};
 pub use catalog::ConfigCatalog;
 pub use config_changes::{AlterConfigsResponse, ResourceResult};
@@ -99,6 +99,8 @@ pub struct Defaults {
     pub num_partitions: i32,
     /// `default.replication.factor`.
     pub replication_factor: i16,
+    /// Whether that is but a wish, for nobody set it: with fewer brokers a topic gets as many replicas as there are.
+    pub replication_follows_brokers: bool,
     /// `delete.topic.enable`.
     pub delete_topic_enable: bool,
     /// The levels of each feature that this binary can run: lowest, highest.
@@ -110,6 +112,7 @@ impl Default for Defaults {
         Self {
             num_partitions: 1,
             replication_factor: 1,
+            replication_follows_brokers: false,
             delete_topic_enable: true,
             supported_features: BTreeMap::new(),
         }
@@ -202,9 +205,9 @@ requests! {
     ElectLeaders(ElectLeadersRequest) -> ElectLeadersResponse = elect_leaders::decide;
     /// A leader asks for another ISR.
     AlterPartition(AlterPartitionRequest) -> AlterPartitionResponse = alter_partition::decide;
-    /// Finalize feature levels.
-    UpdateFeatures(UpdateFeaturesRequest) -> UpdateFeaturesResponse = update_features::decide;
-}
     /// Give partitions other replicas.
     AlterPartitionReassignments(AlterPartitionReassignmentsRequest) -> AlterPartitionReassignmentsResponse
         = alter_partition_reassignments::decide;
+    /// Finalize feature levels.
+    UpdateFeatures(UpdateFeaturesRequest) -> UpdateFeaturesResponse = update_features::decide;
+}

@@ -35,6 +35,21 @@ fn refuses(cluster: &Cluster, topic: NewTopic, expected: ApiError) {
 }
 
 #[test]
+fn a_replication_factor_that_nobody_set_follows_the_number_of_brokers_up_to_a_bound() {
+    for (registered, expected) in [(vec![1], 1), (vec![1, 2], 2), (vec![1, 2, 3, 4], 3)] {
+        let mut cluster = Cluster::of(&registered);
+        cluster.defaults.replication_factor = 3;
+        cluster.defaults.replication_follows_brokers = true;
+        let (_, outcomes) = create(&mut cluster, vec![topic("orders", 1, -1)]);
+        assert_eq!(outcomes[0].clone().unwrap().replication_factor, expected, "{registered:?}");
+    }
+    let mut cluster = Cluster::of(&[1]);
+    cluster.defaults.replication_factor = 3;
+    let (_, outcomes) = create(&mut cluster, vec![topic("orders", 1, -1)]);
+    assert_eq!(outcomes[0].clone().unwrap_err().code, ErrorCode::InvalidReplicationFactor);
+}
+
+#[test]
 fn a_topic_is_written_as_topic_then_configs_then_partitions() {
     let mut cluster = Cluster::of(&[1]);
     let configs = vec![("retention.ms".into(), Some("5".into())), ("cleanup.policy".into(), Some("compact".into()))];
