@@ -25,6 +25,7 @@ mod election;
 mod fence_broker;
 mod form_cluster;
 mod incremental_alter_configs;
+mod lost_directories;
 mod manual_assignment;
 mod placement;
 mod preferred_leaders;

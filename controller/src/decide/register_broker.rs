@@ -15,6 +15,7 @@ use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerEpoch, BrokerId};
 
 use super::election::{self, Departure};
+use super::lost_directories;
 use super::{ApiError, Context, Decision};
 use crate::image::{BrokerRegistration, DIRECTORY_LOST, METADATA_VERSION_FEATURE, MetadataImage};
 use crate::record::{BrokerEndpoint, BrokerFeature, MetadataRecord, RegisterBrokerRecord};
@@ -91,8 +92,14 @@ pub(super) fn decide(
             record.cordoned_log_dirs.clone_from(&same.cordoned_log_dirs);
         }
         None => {
-            let departure = Departure { broker: request.broker, logs_intact: request.log_state == LogState::Intact };
+            let lost_all = existing.is_some_and(|existing| lost_directories::lost_all(existing, request));
+            let logs_intact = request.log_state == LogState::Intact && !lost_all;
+            let departure = Departure { broker: request.broker, logs_intact };
             records = election::departure_updates(image, context.catalog, departure, |_| true);
+            if lost_all {
+                let anew = after(image, &records, |working| lost_directories::placed_anew(working, request.broker));
+                records.extend(anew);
+            }
         }
     }
     let epoch = record.broker_epoch;
@@ -103,6 +110,11 @@ pub(super) fn decide(
         records.extend(arrivals);
     }
     Decision { records, response: Ok(epoch) }
+}
+
+/// Whether a directory id means something else than a directory.
+pub(super) fn is_reserved(directory: Uuid) -> bool {
+    directory.as_u128() < RESERVED_DIRECTORY_IDS
 }
 
 /// Looks at the image as it will be after `records`.
@@ -139,7 +151,7 @@ fn check_directories(image: &MetadataImage, request: &RegisterBrokerRequest) -> 
     if request.log_dirs.is_empty() {
         return invalid("No directories specified in request".to_owned());
     }
-    if request.log_dirs.iter().any(|directory| directory.as_u128() < RESERVED_DIRECTORY_IDS) {
+    if request.log_dirs.iter().copied().any(is_reserved) {
         return invalid("Reserved directory ID in request".to_owned());
     }
     if request.log_dirs.iter().collect::<BTreeSet<_>>().len() != request.log_dirs.len() {

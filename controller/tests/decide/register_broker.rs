@@ -2,9 +2,10 @@
 
 use uuid::Uuid;
 use weir_controller::decide::{ApiError, LogState, RegisterBrokerRequest};
+use weir_controller::image::{DIRECTORY_LOST, DIRECTORY_UNASSIGNED};
 use weir_controller::record::{BrokerFeature, MetadataRecord};
 use weir_protocol::error_code::ErrorCode;
-use weir_protocol::ids::{BrokerEpoch, BrokerId};
+use weir_protocol::ids::{BrokerEpoch, BrokerId, PartitionIndex};
 
 use crate::cluster::{Cluster, ORDERS, decided, directory, error};
 
@@ -79,6 +80,30 @@ fn a_new_incarnation_leaves_the_isrs_that_have_others() {
     assert_eq!(cluster.leadership(ORDERS, 0), (2, vec![2, 3], 1, 1));
     assert_eq!(cluster.leadership(ORDERS, 1), (2, vec![2], 0, 1));
     assert_eq!(cluster.leadership(ORDERS, 2), (3, vec![3, 2], 0, 0));
+}
+
+#[test]
+fn a_broker_that_comes_back_on_another_disk_gets_its_replicas_anew_but_for_those_that_nobody_else_has() {
+    let mut cluster = Cluster::of(&[1, 2]).with_topic("orders", ORDERS, &[&[1, 2], &[1]]);
+    let blank = RegisterBrokerRequest { log_dirs: vec![directory(9)], ..request(1) };
+    decided!(cluster, RegisterBroker(blank)).1.unwrap();
+    let directory_of = |index| {
+        let partition = cluster.image.partition(ORDERS, PartitionIndex(index)).unwrap();
+        partition.directory_of(BrokerId(1)).unwrap()
+    };
+    // An empty log leads neither: one has another leader, and one waits for its operator.
+    assert_eq!((cluster.leadership(ORDERS, 0).0, cluster.leadership(ORDERS, 0).1), (2, vec![2]));
+    assert_eq!((cluster.leadership(ORDERS, 1).0, cluster.leadership(ORDERS, 1).1), (-1, vec![1]));
+    assert_eq!((directory_of(0), directory_of(1)), (DIRECTORY_UNASSIGNED, DIRECTORY_LOST));
+}
+
+#[test]
+fn a_broker_that_brings_one_of_its_disks_back_keeps_its_placement() {
+    let mut cluster = Cluster::of(&[1, 2]).with_topic("orders", ORDERS, &[&[1, 2]]);
+    let more = RegisterBrokerRequest { log_dirs: vec![directory(1), directory(9)], ..request(1) };
+    decided!(cluster, RegisterBroker(more)).1.unwrap();
+    let partition = cluster.image.partition(ORDERS, PartitionIndex(0)).unwrap();
+    assert!(!partition.directories.contains(&DIRECTORY_UNASSIGNED), "{partition:?}");
 }
 
 #[test]
