@@ -108,7 +108,7 @@ impl Engine {
     pub(super) fn whole(&self, service: &str, topic: &str) -> io::Result<()> {
         let described = self.weir_in(service, &["topic", "describe", topic, "--output", "json"], "")?;
         let described: serde_json::Value = serde_json::from_str(&described)?;
-        let partitions = described["partitions"].as_array().cloned().unwrap_or_default();
+        let partitions = described[0]["partitions"].as_array().cloned().unwrap_or_default();
         let count = |partition: &serde_json::Value, key: &str| partition[key].as_array().map(Vec::len);
         let whole = partitions.iter().all(|partition| {
             count(partition, "replicas").is_some_and(|replicas| Some(replicas) == count(partition, "isr"))
