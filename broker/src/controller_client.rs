@@ -47,6 +47,11 @@ impl ControllerClient {
         Self { controller, links }
     }
 
+    /// Whether this node is a cluster by itself.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.links.is_none()
+    }
+
     /// Asks for a change. The answer comes after the change is durable, applied and published.
     ///
     /// Dropping the future does not withdraw the request.

@@ -104,6 +104,10 @@ pub(crate) fn work(tasks: &Receiver<FileTask>, groups: &GroupCoordinator) {
         match task {
             FileTask::Open(partition) => {
                 if let Err(error) = partition.open() {
+                    if partition.is_gone() {
+                        // Deleted before its turn came.
+                        continue;
+                    }
                     let name = partition.topic_partition();
                     tracing::error!(partition = %name, code = ?error.code, message = ?error.message, "a partition cannot be opened");
                     if *partition.topic().name == *OFFSETS_TOPIC {

@@ -192,7 +192,7 @@ impl Partition {
         self.gone.store(true, Ordering::Release);
     }
 
-    fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
     }
 
