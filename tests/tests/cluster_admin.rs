@@ -25,10 +25,29 @@ const POLL: Duration = Duration::from_millis(20);
 const METADATA_LOG: &str = "__cluster_metadata";
 
 fn describe(wire: &mut Wire) -> DescribeQuorumResponse {
+    describe_at(wire, 2)
+}
+
+fn describe_at(wire: &mut Wire, version: i16) -> DescribeQuorumResponse {
     let topic = TopicData::default()
         .with_topic_name(TopicName(StrBytes::from_static_str(METADATA_LOG)))
         .with_partitions(vec![PartitionData::default().with_partition_index(0)]);
-    wire.call(&DescribeQuorumRequest::default().with_topics(vec![topic]), 2).expect("an answer")
+    wire.call(&DescribeQuorumRequest::default().with_topics(vec![topic]), version).expect("an answer")
+}
+
+#[test]
+fn the_quorum_is_described_at_every_version_and_a_lone_broker_is_not_forgotten_while_it_runs() {
+    let dir = TempDir::new().unwrap();
+    let weir = Weir::start(WeirOptions::new(dir.path()).unwrap()).unwrap();
+    let mut wire = Wire::connect(&weir.bootstrap()).unwrap();
+    for version in 0..=2 {
+        let quorum = describe_at(&mut wire, version);
+        let partition = &quorum.topics[0].partitions[0];
+        assert_eq!((quorum.error_code, partition.error_code, partition.leader_id.0), (0, 0, 1), "version {version}");
+    }
+    assert_eq!(unregister(&mut wire, 1), ErrorCode::InvalidRequest.code());
+    wire.create_topics(&[NewTopic { name: "led".to_owned(), partitions: 1, configs: &[] }]).unwrap();
+    wire.wait_for_leaders("led", 1).unwrap();
 }
 
 fn reassign(wire: &mut Wire, topic: &str, replicas: Option<&[i32]>) -> i16 {

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use uuid::Uuid;
 use weir_controller::quorum::{
     CLUSTER_METADATA_TOPIC, QuorumDescription, QuorumRequest, QuorumResponse, ReplicaState as Member,
 };
@@ -25,18 +26,36 @@ const UNKNOWN: i64 = -1;
 
 pub(super) fn handle(call: Call, request: DescribeQuorumRequest) -> Dispatch {
     if !asks_for_the_metadata_log(&request) {
-        return call.ready(&refused_topics(&request));
+        let version = call.version();
+        return call.ready(&as_of_version(refused_topics(&request), version));
     }
     call.later(async move |call| {
         let deadline = Instant::now() + DESCRIBE_TIMEOUT;
-        match call.broker.controller_client.ask(QuorumRequest::Describe, deadline).await {
+        let response = match call.broker.controller_client.ask(QuorumRequest::Describe, deadline).await {
             Ok(QuorumResponse::Described(quorum)) => answer(&quorum, now_ms()),
             Ok(_) => DescribeQuorumResponse::default().with_error_code(ErrorCode::UnknownServerError.code()),
             Err(error) => DescribeQuorumResponse::default()
                 .with_error_code(error.error_code().code())
                 .with_error_message(Some(text(error.to_string()))),
-        }
+        };
+        as_of_version(response, call.version())
     })
+}
+
+/// Directories, nodes and messages came with version 2 (KIP-853), and cannot be written before it.
+fn as_of_version(mut response: DescribeQuorumResponse, version: i16) -> DescribeQuorumResponse {
+    if version >= 2 {
+        return response;
+    }
+    response.error_message = None;
+    response.nodes.clear();
+    for partition in response.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+        partition.error_message = None;
+        for member in partition.current_voters.iter_mut().chain(&mut partition.observers) {
+            member.replica_directory_id = Uuid::nil();
+        }
+    }
+    response
 }
 
 fn asks_for_the_metadata_log(request: &DescribeQuorumRequest) -> bool {
