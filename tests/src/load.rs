@@ -50,6 +50,8 @@ pub struct Acknowledgements {
     gaps: Arc<Gaps>,
     /// Records that the producer gave up.
     pub refused: AtomicU64,
+    /// Records that were acknowledged without their place: repetitions of what was there already.
+    pub unplaced: AtomicU64,
 }
 
 impl ClientContext for Acknowledgements {
@@ -64,6 +66,10 @@ impl ProducerContext for Acknowledgements {
         match result {
             Ok(message) => {
                 self.gaps.acknowledged(message.partition());
+                if message.offset() < 0 {
+                    self.unplaced.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
                 let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
                 ledger.acknowledge((message.partition(), message.offset()), *sequence);
             }
@@ -118,7 +124,7 @@ impl Load {
         for (key, value) in &self.producer {
             config.set(*key, value);
         }
-        let context = Acknowledgements { ledger, gaps, refused: AtomicU64::new(0) };
+        let context = Acknowledgements { ledger, gaps, refused: AtomicU64::new(0), unplaced: AtomicU64::new(0) };
         Ok(Arc::new(config.create_with_context(context)?))
     }
 

@@ -82,11 +82,12 @@ fn main() -> Result<ExitCode, AnyError> {
     let topics = administrator.join().map_err(|_| "the administrator died")??;
     let everything = load.read_everything()?;
     let refused = producer.context().refused.load(Ordering::Relaxed);
+    let unplaced = producer.context().unplaced.load(Ordering::Relaxed);
     drop(producer);
 
     let ledger = Arc::into_inner(ledger).ok_or("the ledger is still held")?;
     let ledger = ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let acknowledged = u64::try_from(ledger.acknowledged())?;
+    let acknowledged = u64::try_from(ledger.acknowledged())? + unplaced;
     println!(
         "chaos: {sent} sent, {acknowledged} acknowledged, {} read, {} commits and {} changes of topics acknowledged, slowest start {slowest:?}",
         everything.len(),

@@ -131,10 +131,11 @@ fn end(running: Running, verdict: &mut Verdict) -> Result<(), AnyError> {
     running.reader.join().map_err(|_| "the reader died")??;
     let everything = running.load.read_everything()?;
     let refused = running.producer.context().refused.load(Ordering::Relaxed);
+    let unplaced = running.producer.context().unplaced.load(Ordering::Relaxed);
     drop(running.producer);
     let ledger = Arc::into_inner(running.ledger).ok_or("the ledger is still held")?;
     let ledger = ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let acknowledged = u64::try_from(ledger.acknowledged())?;
+    let acknowledged = u64::try_from(ledger.acknowledged())? + unplaced;
     println!("cluster: {sent} sent, {acknowledged} acknowledged, {} read", everything.len());
     let violations: Vec<String> = ledger.settle(everything).iter().map(|broken| format!("{broken:?}")).collect();
     verdict.check("what was acknowledged is there, once, in order, at its offset", &violations);

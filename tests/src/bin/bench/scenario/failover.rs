@@ -62,10 +62,11 @@ pub(super) fn measure(bench: &Bench<'_>, who: Who, sheet: &mut Sheet) -> io::Res
     goes_on.store(false, Ordering::Relaxed);
     let sent = sender.join().map_err(|_| io::Error::other("the sender died"))?.map_err(io::Error::other)?;
     producer.flush(PATIENCE).map_err(io::Error::other)?;
+    let unplaced = producer.context().unplaced.load(Ordering::Relaxed);
     drop(producer);
     let ledger = Arc::into_inner(ledger).ok_or_else(|| io::Error::other("the ledger is still held"))?;
     let ledger = ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let unacknowledged = sent.saturating_sub(ledger.acknowledged() as u64);
+    let unacknowledged = sent.saturating_sub(ledger.acknowledged() as u64 + unplaced);
     let everything = load.read_everything().map_err(io::Error::other)?;
     sheet.add("failover.violations", who, (ledger.settle(everything).len() as u64 + unacknowledged) as f64);
     Ok(())
