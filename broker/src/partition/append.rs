@@ -43,6 +43,17 @@ impl Partition {
         acks_all: bool,
         now_ms: i64,
     ) -> Result<Appended, PartitionError> {
+        let appended = self.try_append(records, origin, acks_all, now_ms);
+        appended.map_err(|error| self.refusals.told(error, self.local.now_ms()))
+    }
+
+    fn try_append(
+        &self,
+        records: &mut [u8],
+        origin: ProduceOrigin,
+        acks_all: bool,
+        now_ms: i64,
+    ) -> Result<Appended, PartitionError> {
         let log = self.log()?;
         let tenure = self.tenure.read();
         let leader_epoch = tenure.check_leadership(LeaderEpoch::NONE)?;

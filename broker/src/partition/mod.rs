@@ -11,6 +11,7 @@ mod isr;
 mod local;
 mod preferred;
 mod read;
+mod refusals;
 mod replicate;
 mod role;
 mod table;
@@ -38,6 +39,7 @@ pub use read::{Isolation, Read, ReadFailure, Reader};
 pub use role::RoleChange;
 pub use table::{PartitionTable, Placement, TableChange};
 
+use refusals::Refusals;
 use role::Tenure;
 
 /// What all partitions of a topic share.
@@ -67,6 +69,7 @@ pub struct Partition {
     gone: AtomicBool,
     /// Held for reading through an append, so that no record is written under a leadership that has ended.
     tenure: RwLock<Tenure>,
+    refusals: Refusals,
 }
 
 /// What is to be known before a log is opened or deleted.
@@ -93,6 +96,7 @@ impl Partition {
             files: Mutex::new(Files { deleted: false, before }),
             gone: AtomicBool::new(false),
             tenure: RwLock::new(Tenure::new(registration, local.member(), acts)),
+            refusals: Refusals::default(),
             local,
         }
     }

@@ -52,6 +52,19 @@ fn a_batch_that_is_repeated_to_the_next_leader_is_known_there() {
 }
 
 #[test]
+fn a_batch_that_overtakes_one_that_was_refused_is_asked_for_again_and_not_called_out_of_order() {
+    let mut world = World::new();
+    world.append(1, batch(1, Some(0)), true).unwrap();
+    assert_eq!(world.append(1, batch(1, Some(2)), true).unwrap_err().code, ErrorCode::OutOfOrderSequenceNumber);
+    world.set_isr(&[1]);
+    assert_eq!(world.append(1, batch(1, Some(1)), true).unwrap_err().code, ErrorCode::NotEnoughReplicas);
+    world.set_isr(&[1, 2]);
+    assert_eq!(world.append(1, batch(1, Some(2)), true).unwrap_err().code, ErrorCode::NotLeaderOrFollower);
+    world.append(1, batch(1, Some(1)), true).unwrap();
+    world.append(1, batch(1, Some(2)), true).unwrap();
+}
+
+#[test]
 fn a_batch_that_was_cut_is_not_taken_for_a_repetition() {
     let mut world = World::new();
     world.append(1, batch(1, Some(0)), true).unwrap();
