@@ -374,3 +374,35 @@ fn nobody_is_watched_while_another_node_is_active() {
     world.closes(0, 1);
     assert_eq!((world.next_ms(0), world.poll(60_000)), (None, Actions::default()));
 }
+
+/// Broker 1, active until this node is after `ms`, was last heard as that at the start; both brokers are connected here.
+fn after_a_change_of_controllers(ms: u64) -> World {
+    let mut world = World::silent(&[1, 2]);
+    world.liveness.on_inactive();
+    world.liveness.on_controller_heard(world.at(0), BrokerId(1));
+    for broker in [1, 2] {
+        world.liveness.on_session_opened(BrokerId(broker), incarnation(broker));
+    }
+    world.liveness.on_active(world.at(ms), &world.image);
+    world
+}
+
+#[test]
+fn the_former_controllers_silence_counts_from_when_it_was_last_heard_as_that() {
+    let mut world = after_a_change_of_controllers(800);
+    let brokers = |fenced: Vec<(u64, Fencing)>| {
+        fenced.into_iter().map(|(ms, fencing)| (ms, fencing.broker.get())).collect::<Vec<_>>()
+    };
+    assert_eq!(brokers(world.run_until(1_500)), [(1_500, 1)]);
+    world.fence(1_500, 1, true);
+    assert_eq!(brokers(world.run_until(2_300)), [(2_300, 2)]);
+}
+
+#[test]
+fn a_former_controller_that_was_deposed_late_has_a_third_of_a_session_to_be_heard() {
+    let fenced = after_a_change_of_controllers(1_400).run_until(1_900);
+    assert_eq!(fenced.iter().map(|(ms, fencing)| (*ms, fencing.broker.get())).collect::<Vec<_>>(), [(1_900, 1)]);
+    let mut world = after_a_change_of_controllers(1_400);
+    world.heard(1_899, 1);
+    assert_eq!(world.run_until(2_899), []);
+}

@@ -26,13 +26,16 @@ struct TcpDialer;
 impl BrokerDialer for TcpDialer {
     fn dial(&self, host: &str, port: u16) -> PeerFuture<DialOutcome> {
         let host: Arc<str> = host.into();
-        Box::pin(async move {
-            match TcpStream::connect((&*host, port)).await {
-                Ok(_) => DialOutcome::Answered,
-                Err(error) if error.kind() == ErrorKind::ConnectionRefused => DialOutcome::Refused,
-                Err(error) => DialOutcome::Unknown(error.to_string()),
-            }
-        })
+        Box::pin(async move { dial(&host, port).await })
+    }
+}
+
+/// Whether anybody listens there; hangs up at once.
+pub(crate) async fn dial(host: &str, port: u16) -> DialOutcome {
+    match TcpStream::connect((host, port)).await {
+        Ok(_) => DialOutcome::Answered,
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => DialOutcome::Refused,
+        Err(error) => DialOutcome::Unknown(error.to_string()),
     }
 }
 
@@ -40,7 +43,7 @@ impl BrokerDialer for TcpDialer {
 mod tests {
     use super::*;
 
-    fn dial(host: &str, port: u16) -> DialOutcome {
+    fn dialled(host: &str, port: u16) -> DialOutcome {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(TcpDialer.dial(host, port))
     }
@@ -49,13 +52,13 @@ mod tests {
     fn a_listener_answers_even_if_nobody_accepts_and_a_closed_one_refuses() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert_eq!(dial("127.0.0.1", port), DialOutcome::Answered);
+        assert_eq!(dialled("127.0.0.1", port), DialOutcome::Answered);
         drop(listener);
-        assert_eq!(dial("127.0.0.1", port), DialOutcome::Refused);
+        assert_eq!(dialled("127.0.0.1", port), DialOutcome::Refused);
     }
 
     #[test]
     fn a_name_that_nobody_knows_says_nothing_of_the_broker() {
-        assert!(matches!(dial("no-such-host.invalid", 9092), DialOutcome::Unknown(_)));
+        assert!(matches!(dialled("no-such-host.invalid", 9092), DialOutcome::Unknown(_)));
     }
 }

@@ -36,7 +36,7 @@ use crate::controller_client::ControllerClient;
 use crate::replicas::Replicas;
 use crate::server::{StartError, StartInterrupt};
 
-pub(crate) use dialer::liveness_config;
+pub(crate) use dialer::{dial, liveness_config};
 use life::Life;
 use runner::Runner;
 

@@ -18,7 +18,7 @@ use weir_protocol::client::{Address, ClientConfig, ClientError, Connection};
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 
 /// The longest: a peer that returns is found again within this.
-const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 type Dialled = Option<Result<Connection, PeerError>>;
 

@@ -15,7 +15,7 @@ use weir_controller::quorum::{ControllerEndpoint, MAX_PEER_RPC_BYTES, PeerError}
 use weir_protocol::client::{Address, ClientConfig, PrivateCallError, TlsConfig};
 use weir_protocol::private_api::PrivateApi;
 
-use super::link::Link;
+use super::link::{LONGEST_PAUSE, Link};
 
 /// Endpoints and lanes that are remembered; beyond that, those that are idle are forgotten.
 const MAX_LINKS: usize = 4_096;
@@ -75,6 +75,19 @@ impl PeerLinks {
             PrivateCallError::TimedOut => PeerError::TimedOut,
             other => PeerError::Unreachable(other.to_string()),
         })
+    }
+
+    /// Resolves once the connection to `endpoint` broke, which is made if there is none, and at once if it is refused. Must be
+    /// awaited on the runtime that drives the links.
+    pub(crate) async fn until_broken(&self, endpoint: &ControllerEndpoint, lane: Lane) {
+        let link = self.link(endpoint, lane);
+        loop {
+            match link.connection().await {
+                Ok(connection) => return connection.until_closed().await,
+                Err(PeerError::Refused) => return,
+                Err(_) => tokio::time::sleep(LONGEST_PAUSE).await,
+            }
+        }
     }
 
     /// [`PeerLinks::call`] from anywhere: the call is made on `runtime`.

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use weir_controller::liveness::DialOutcome;
 use weir_controller::quorum::{PeerAddress, PeerError, PeerFuture, PeerRpcKind, PeerTransport};
 use weir_protocol::private_api::PrivateApi;
 
 use super::links::{Lane, PeerLinks};
 use super::session_calls::SessionCalls;
+use crate::lifecycle::dial;
 
 /// Carries calls to peers: over this node's links, or to those that nobody can dial over the sessions that they opened.
 pub(crate) struct TcpPeerTransport {
@@ -42,6 +44,25 @@ impl PeerTransport for TcpPeerTransport {
             call.put_i16(kind as i16);
             call.put_slice(&body);
             links.call(endpoint, lane(kind), PrivateApi::PeerCall, &call, timeout).await
+        })
+    }
+
+    fn until_broken(&self, peer: PeerAddress) -> PeerFuture<()> {
+        let links = Arc::clone(&self.links);
+        Box::pin(async move {
+            match peer.endpoints.first() {
+                Some(endpoint) => links.until_broken(endpoint, Lane::Raft).await,
+                None => std::future::pending().await,
+            }
+        })
+    }
+
+    fn dial(&self, peer: PeerAddress) -> PeerFuture<DialOutcome> {
+        Box::pin(async move {
+            match peer.endpoints.first() {
+                Some(endpoint) => dial(&endpoint.host, endpoint.port).await,
+                None => DialOutcome::Unknown("it has no address".to_owned()),
+            }
         })
     }
 }

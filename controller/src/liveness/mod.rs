@@ -8,12 +8,14 @@
 //!   listener within [`DEATH_WINDOW`] were refused. Dials that time out, find no way or no free handle never count: they say
 //!   something of the network or of this node.
 //! - Who comes to lead gives every broker that serves a full session, and dials each at once: the former active controller
-//!   may have known of deaths that it could tell nobody.
+//!   may have known of deaths that it could tell nobody. The former controller's own silence counts from when it was last
+//!   heard as that: it is the same process that would have been heard.
 //! - A controller that was itself held up for half a session gives everybody a full session before it fences anyone.
 //!   No two machines' clocks are ever compared.
 
 mod probe;
 mod sessions;
 
+pub(crate) use probe::Probe;
 pub use probe::{DEATH_WINDOW, DialOutcome};
 pub use sessions::{Actions, Dial, Fencing, FencingReason, Liveness};

@@ -33,9 +33,9 @@ pub enum DialOutcome {
     Unknown(String),
 }
 
-/// How far the question is whether one broker is dead.
+/// How far the question is whether one process is dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Probe {
+pub(crate) enum Probe {
     /// Nobody asks.
     Quiet,
     /// A dial is due.
@@ -48,12 +48,12 @@ pub(super) enum Probe {
 
 impl Probe {
     /// The question is asked.
-    pub(super) fn begin(now: Instant) -> Self {
+    pub(crate) fn begin(now: Instant) -> Self {
         Self::Due { at: now, refused: None }
     }
 
     /// Becomes under way if a dial is due.
-    pub(super) fn take_due(&mut self, now: Instant, number: u64) -> bool {
+    pub(crate) fn take_due(&mut self, now: Instant, number: u64) -> bool {
         match *self {
             Self::Due { at, refused } if at <= now => {
                 *self = Self::UnderWay { number, refused };
@@ -64,7 +64,7 @@ impl Probe {
     }
 
     /// What a dial tells; nothing if the question is no longer asked, or was asked anew since.
-    pub(super) fn on_dialled(&mut self, now: Instant, number: u64, outcome: &DialOutcome) {
+    pub(crate) fn on_dialled(&mut self, now: Instant, number: u64, outcome: &DialOutcome) {
         let Self::UnderWay { number: awaited, refused } = *self else { return };
         if awaited != number {
             return;
@@ -77,7 +77,7 @@ impl Probe {
     }
 
     /// When something is to be done.
-    pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
         match self {
             Self::Quiet | Self::UnderWay { .. } => None,
             Self::Due { at, .. } => Some(*at),

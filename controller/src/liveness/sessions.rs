@@ -16,6 +16,9 @@ use crate::image::{BrokerRegistration, MetadataImage};
 /// A controller looks at its own clock this often in a session, so that it finds out when it was held up.
 const CLOCK_CHECKS_A_SESSION: u32 = 4;
 
+/// The former active controller has at least this part of a session to be heard as a broker.
+const FORMER_CONTROLLERS_PART: u32 = 3;
+
 /// What is to be done now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Actions {
@@ -77,6 +80,8 @@ pub struct Liveness {
     /// Empty while this node is not active.
     sessions: BTreeMap<BrokerId, Session>,
     is_active: bool,
+    /// Who was the active controller before this node, and when it was heard as that.
+    former: Option<(BrokerId, Instant)>,
     last_poll: Instant,
     dials: u64,
 }
@@ -89,6 +94,7 @@ impl Liveness {
             connections: BTreeMap::new(),
             sessions: BTreeMap::new(),
             is_active: false,
+            former: None,
             last_poll: now,
             dials: 0,
         }
@@ -100,12 +106,23 @@ impl Liveness {
         self.last_poll = now;
         self.sessions.clear();
         self.follow(now, image);
+        if let Some((former, heard)) = self.former.take()
+            && let Some(session) = self.sessions.get_mut(&former)
+        {
+            let at_least = now + self.session_timeout / FORMER_CONTROLLERS_PART;
+            session.deadline = at_least.max(heard + self.session_timeout).min(session.deadline);
+        }
         let connections = &self.connections;
         for (broker, session) in self.sessions.iter_mut().filter(|(_, session)| session.serves) {
             if !connections.contains_key(&(*broker, session.incarnation)) {
                 session.probe = Probe::begin(now);
             }
         }
+    }
+
+    /// Another node, which may be a broker too, was heard as the active controller.
+    pub fn on_controller_heard(&mut self, now: Instant, controller: BrokerId) {
+        self.former = Some((controller, now));
     }
 
     /// Another node is the active controller, or none is.

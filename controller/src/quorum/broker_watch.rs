@@ -64,6 +64,10 @@ impl BrokerWatch {
         self.changed.notify_one();
     }
 
+    pub(crate) fn on_controller_heard(&self, controller: BrokerId) {
+        self.liveness.lock().on_controller_heard(Instant::now(), controller);
+    }
+
     pub(crate) fn on_inactive(&self) {
         self.liveness.lock().on_inactive();
     }

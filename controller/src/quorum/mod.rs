@@ -18,6 +18,7 @@
 //! | `membership` | who belongs to the quorum, and who votes |
 //! | `describe`, `quorum_request` | how far each member is; what the active controller is asked of the quorum |
 //! | `timing` | heartbeats and elections, off for a quorum of one |
+//! | `leader_watch` | the death of the active controller, without waiting for an election timeout |
 //! | `failure` | what ends a controller |
 //!
 //! Invariants: nothing is answered before it is durable on a majority, applied here and told to every publisher; a record
@@ -37,6 +38,7 @@ mod flusher;
 mod formation;
 mod forming;
 mod incarnations;
+mod leader_watch;
 mod log_store;
 mod membership;
 mod membership_codec;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::types::{ControllerEndpoint, RaftNodeId};
+use crate::liveness::DialOutcome;
 
 /// What a call to a peer becomes.
 pub type PeerFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -104,4 +105,11 @@ pub trait PeerTransport: Send + Sync + 'static {
         body: Bytes,
         timeout: Duration,
     ) -> PeerFuture<Result<Bytes, PeerError>>;
+
+    /// Resolves once an open connection to `peer` broke, and at once if its listener refuses one; never for a peer that nobody
+    /// can dial.
+    fn until_broken(&self, peer: PeerAddress) -> PeerFuture<()>;
+
+    /// Finds out whether anybody listens where `peer` should, and hangs up.
+    fn dial(&self, peer: PeerAddress) -> PeerFuture<DialOutcome>;
 }

@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::active::RaftNode;
+use super::broker_watch::BrokerWatch;
 use super::membership::MembershipQueue;
 use super::peer::{PeerAddress, PeerRpcKind};
 use super::peer_client::PeerIdentity;
@@ -41,6 +42,8 @@ pub(super) struct Inner {
     pub(super) raft: RaftNode,
     pub(super) receiver: SnapshotReceiver,
     pub(super) membership: MembershipQueue,
+    /// Where this node may lead.
+    pub(super) watch: Option<Arc<BrokerWatch>>,
     /// Whom the configuration names as voters, and whether this node may be one.
     pub(super) configured: String,
     pub(super) may_vote: bool,
@@ -90,10 +93,13 @@ impl Inner {
         }
         let answer = match kind {
             PeerRpcKind::AppendEntries => {
-                let append = async |AppendEntries(request), _| {
+                let append = async |AppendEntries(request), header: RequestHeader| {
                     let answer = unless_fatal(self.raft.append_entries(request).await)?;
                     if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
                         self.identity.hear_leader();
+                        if let Some(watch) = &self.watch {
+                            watch.on_controller_heard(header.sender.node_id);
+                        }
                     }
                     Ok(answer)
                 };

@@ -21,6 +21,7 @@ use super::admission::Admission;
 use super::broker_watch::BrokerWatch;
 use super::controller::{ControllerConfig, PeerConfig};
 use super::forming;
+use super::leader_watch::LeaderWatch;
 use super::log_store::LogStore;
 use super::membership::{MembershipChanges, MembershipQueue, acknowledged_ago};
 use super::metadata_log::{CLUSTER_METADATA_FOLDER, MetadataLog};
@@ -204,6 +205,7 @@ async fn serve_with_peers(
         raft: raft.clone(),
         receiver,
         membership: queue.clone(),
+        watch: active.watch.clone(),
         configured: peers.voters.text(),
         may_vote: peers.may_vote,
         in_progress: AtomicUsize::new(0),
@@ -213,6 +215,9 @@ async fn serve_with_peers(
         return;
     }
     let changes = tokio::spawn(changes.run());
+    let leader_watch =
+        LeaderWatch { raft: raft.clone(), own_id: client.identity.id, transport: Arc::clone(&peers.transport) };
+    let leader_watch = tokio::spawn(leader_watch.run());
     let admission = Admission {
         raft: raft.clone(),
         publication: Arc::clone(&active.publication),
@@ -228,6 +233,7 @@ async fn serve_with_peers(
     });
     active.run(stop, config.cluster_id.clone()).await;
     admission.abort();
+    leader_watch.abort();
     hand_over(&raft).await;
     changes.abort();
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use weir_controller::quorum::{Controller, ControllerConfig, PeerRpcKind, RaftNodeId, StartError, SubmitError};
 
 use crate::cluster::{copy_as_a_kill_leaves_it, create};
-use crate::peers::{Faults, Node, Quorum};
+use crate::peers::{Faults, Node, PATIENCE, Quorum};
 
 /// Who votes, as the leader says.
 fn voters(quorum: &Quorum) -> BTreeSet<RaftNodeId> {
@@ -27,6 +27,21 @@ fn a_leader_cut_off_commits_nothing_and_follows_when_it_is_back() {
     assert_ne!(quorum.leader(), cut_off);
     quorum.wires.mend();
     assert_eq!(quorum.agreed_topics(), ["majority"]);
+}
+
+#[test]
+fn a_leader_whose_listener_refuses_is_replaced_long_before_an_election_timeout() {
+    let mut quorum = Quorum::of(3);
+    // Nobody would stand within what the test waits.
+    quorum.timing.election_timeout_min = PATIENCE;
+    quorum.timing.election_timeout_max = PATIENCE * 2;
+    quorum.start_all();
+    quorum.register_broker();
+    let dead = quorum.leader();
+    quorum.kill(dead);
+    assert_ne!(quorum.leader(), dead);
+    quorum.create("afterwards");
+    assert_eq!(quorum.agreed_topics(), ["afterwards"]);
 }
 
 #[test]

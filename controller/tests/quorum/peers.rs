@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 use weir_controller::decide::{ControllerResponse, CreateTopicsRequest};
+use weir_controller::liveness::DialOutcome;
 use weir_controller::quorum::{
     ConfiguredVoters, Controller, ControllerConfig, ControllerEndpoint, LivenessConfig, PeerAddress, PeerConfig,
     PeerError, PeerFuture, PeerRpcKind, PeerService, PeerTransport, QuorumTiming, RaftNodeId, StartError,
@@ -142,6 +143,30 @@ impl PeerTransport for Wire {
             }
             Ok(answer)
         })
+    }
+
+    fn until_broken(&self, peer: PeerAddress) -> PeerFuture<()> {
+        let (wires, from) = (self.wires.clone(), self.from);
+        Box::pin(async move {
+            while is_there(&wires, from, &peer) != DialOutcome::Refused {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+    }
+
+    fn dial(&self, peer: PeerAddress) -> PeerFuture<DialOutcome> {
+        let outcome = is_there(&self.wires, self.from, &peer);
+        Box::pin(async move { outcome })
+    }
+}
+
+fn is_there(wires: &Wires, from: u16, peer: &PeerAddress) -> DialOutcome {
+    let switchboard = wires.switchboard.lock();
+    match peer.endpoints.first().map(|endpoint| endpoint.port) {
+        Some(to) if switchboard.cut.contains(&(from, to)) => DialOutcome::Unknown("cut".into()),
+        Some(to) if switchboard.listeners.contains_key(&to) => DialOutcome::Answered,
+        Some(_) => DialOutcome::Refused,
+        None => DialOutcome::Unknown("no endpoint".into()),
     }
 }
 

@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -105,6 +105,7 @@ struct Pipeline {
     next_correlation_id: i32,
     pending: VecDeque<Pending>,
     closed: Option<Arc<str>>,
+    on_close: Arc<Notify>,
 }
 
 impl Pipeline {
@@ -112,6 +113,7 @@ impl Pipeline {
     fn close(&mut self, reason: &str) {
         self.closed.get_or_insert_with(|| reason.into());
         self.pending.clear();
+        self.on_close.notify_waiters();
     }
 }
 
@@ -159,6 +161,15 @@ impl Connection {
     /// Whether it has closed: dial again.
     pub fn is_closed(&self) -> bool {
         lock(&self.shared.pipeline).closed.is_some()
+    }
+
+    /// Resolves once it has closed.
+    pub async fn until_closed(&self) {
+        let on_close = Arc::clone(&lock(&self.shared.pipeline).on_close);
+        let notified = on_close.notified();
+        if !self.is_closed() {
+            notified.await;
+        }
     }
 
     /// What the broker speaks, once [`Connection::negotiate`] has asked.
