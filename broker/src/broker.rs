@@ -21,6 +21,7 @@ use weir_storage::manager::LogManager;
 use crate::config::effective::{Effective, Layers};
 use crate::config::{Settings, TopicConfig};
 use crate::controller_client::ControllerClient;
+use crate::departures::Departures;
 use crate::fetch_session::FetchSessionCache;
 use crate::group::{GroupCoordinator, OFFSETS_TOPIC};
 use crate::lifecycle::Lifecycle;
@@ -60,6 +61,7 @@ pub struct Broker {
     /// Those of followers, which consumers cannot crowd out.
     pub(crate) follower_sessions: FetchSessionCache,
     pub(crate) replicas: Arc<Replicas>,
+    pub(crate) departures: Arc<Departures>,
     pub(crate) groups: Arc<GroupCoordinator>,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) auto_create_topics: bool,
@@ -90,6 +92,14 @@ impl Broker {
     /// The metadata as it is now.
     pub fn image(&self) -> Arc<MetadataImage> {
         self.controller.image()
+    }
+
+    /// Resolves once the metadata are newer than `image`, or never will be.
+    pub(crate) async fn other_metadata_than(&self, image: &MetadataImage) {
+        let applied = image.applied().map_or(-1, |applied| applied.offset.get());
+        if self.controller.until_applied(Offset(applied + 1)).await.is_err() {
+            std::future::pending().await
+        }
     }
 
     /// Why the broker does not serve everything yet, if it does not.

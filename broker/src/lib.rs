@@ -5,6 +5,7 @@ pub mod api;
 pub mod broker;
 pub mod config;
 mod controller_client;
+mod departures;
 pub mod fetch_session;
 pub mod group;
 mod group_log;

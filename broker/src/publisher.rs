@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
+use std::time::Instant;
 
 use weir_controller::image::{ConfigResource, MetadataDelta, MetadataImage};
 use weir_controller::quorum::MetadataPublisher;
@@ -14,6 +15,7 @@ use weir_protocol::messages::StrBytes;
 
 use crate::broker::{layers, topic_config};
 use crate::config::Settings;
+use crate::departures::Departures;
 use crate::group::{DeletedTopic, GroupCoordinator, OFFSETS_TOPIC};
 use crate::group_log;
 use crate::partition::{Partition, PartitionTable};
@@ -40,10 +42,12 @@ pub(crate) struct Publisher {
     pub(crate) reconfigurer: Arc<Reconfigurer>,
     pub(crate) files: Sender<FileTask>,
     pub(crate) replicas: Arc<Replicas>,
+    pub(crate) departures: Arc<Departures>,
 }
 
 impl MetadataPublisher for Publisher {
     fn on_delta(&self, delta: &MetadataDelta, image: &Arc<MetadataImage>) {
+        self.departures.on_delta(delta, image, Instant::now());
         let config_of = |topic: &str| topic_config(self.id, &self.settings, image, topic);
         let change = self.partitions.apply(delta, image, config_of);
         self.apply_configs(delta, image);

@@ -30,6 +30,7 @@ use crate::config::connection_limits::connection_limits;
 use crate::config::effective::Layers;
 use crate::config::{BrokerConfig, ListenerConfig};
 use crate::controller_client::ControllerClient;
+use crate::departures::Departures;
 use crate::fetch_session::FetchSessionCache;
 use crate::group::{GroupConfig, GroupCoordinator, OFFSETS_TOPIC, SystemClock};
 use crate::group_log::GroupLog;
@@ -112,6 +113,7 @@ impl Server {
             logs: logs.clone(),
             secured,
         });
+        let departures = Arc::new(Departures::default());
         controller.subscribe(Box::new(Publisher {
             id: config.node_id,
             settings: config.settings.clone(),
@@ -119,6 +121,7 @@ impl Server {
             reconfigurer: reconfigurer.clone(),
             files,
             replicas: replicas.clone(),
+            departures: departures.clone(),
         }));
         // What was set in an earlier run holds before the first connection is taken.
         reconfigurer.apply_limits(&controller.image());
@@ -138,6 +141,7 @@ impl Server {
             ),
             follower_sessions: FetchSessionCache::new(MAX_FOLLOWER_SESSIONS),
             replicas,
+            departures,
             groups: groups.clone(),
             producer_ids: ProducerIds::default(),
             auto_create_topics: config.settings.flag("auto.create.topics.enable"),

@@ -1,5 +1,8 @@
 //! Metadata (3): brokers, topics and who leads them; creates a topic that is asked for, if that is allowed.
 
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 use weir_controller::image::{MetadataImage, PartitionRegistration, Topic};
 use weir_protocol::error_code::ErrorCode;
@@ -35,13 +38,35 @@ pub(super) fn handle(call: Call, request: MetadataRequest) -> Dispatch {
         Some(asked) if allows_creation(&call, &request) => missing(&image, asked),
         _ => Vec::new(),
     };
-    if missing.is_empty() {
+    if missing.is_empty() && until_decided(&call, &image, asked.as_deref()).is_none() {
         return call.ready(&answer(&call, &image, &request, asked));
     }
     call.later(async move |call| {
-        call.broker.create_automatically(missing).await;
+        if !missing.is_empty() {
+            call.broker.create_automatically(missing).await;
+        }
+        while let Some(until) = until_decided(&call, &call.image(), asked.as_deref()) {
+            // Either way it is looked again.
+            let _ = timeout_at(until, call.broker.other_metadata_than(&call.image())).await;
+        }
         answer(&call, &call.image(), &request, asked)
     })
+}
+
+/// Until when the controller may take to decide who leads what is asked for, where this broker has just lost sight of a leader.
+fn until_decided(call: &Call, image: &MetadataImage, asked: Option<&[Asked]>) -> Option<Instant> {
+    let lost = call.broker.replicas.lost_leaders();
+    let now = Instant::now();
+    let Some(asked) = asked else { return lost.wait_until(image, image.topics().flat_map(leaders), now) };
+    let topics = asked.iter().filter_map(|asked| match asked {
+        Asked::Name(name) => image.topic_by_name(name),
+        Asked::Id(id) => image.topic(*id),
+    });
+    lost.wait_until(image, topics.flat_map(leaders), now)
+}
+
+fn leaders(topic: &Arc<Topic>) -> impl Iterator<Item = weir_protocol::ids::BrokerId> {
+    topic.partitions().map(|(_, registration)| registration.leader)
 }
 
 /// Versions 10 and 11 have the field already, but an answer cannot leave a name out, so nothing can be asked by id.
@@ -114,11 +139,12 @@ fn answer(
         .with_cluster_authorized_operations(if wants_cluster { CLUSTER_OPERATIONS } else { NO_OPERATIONS })
 }
 
-/// The brokers that serve, at the addresses of the listener the client came by.
+/// The brokers that serve or did a moment ago, at the addresses of the listener the client came by.
 fn brokers(call: &Call, image: &MetadataImage) -> Vec<MetadataResponseBroker> {
     let listener = &call.connection.listener;
-    let serving = image.brokers().filter(|broker| !broker.fenced);
-    serving
+    let now = std::time::Instant::now();
+    let listed = image.brokers().filter(|broker| !broker.fenced || call.broker.departures.is_listed(broker, now));
+    listed
         .filter_map(|broker| {
             let endpoint = broker.endpoint(listener)?;
             let answer = MetadataResponseBroker::default()

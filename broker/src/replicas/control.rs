@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use ahash::AHashMap;
 use weir_controller::image::{MetadataImage, PartitionRegistration};
 
-use super::fetchers::Fetchers;
-use super::{ReplicaMetrics, Surroundings, Task};
+use super::fetchers::{Fetchers, Shared};
+use super::{LostLeaders, ReplicaMetrics, Surroundings, Task};
 use crate::group::OFFSETS_TOPIC;
 use crate::partition::{Partition, PartitionKey, RoleChange, TableChange};
 use crate::publisher::FileTask;
@@ -23,9 +23,14 @@ pub(super) struct Control {
 }
 
 impl Control {
-    pub(super) fn new(surroundings: Surroundings, metrics: Arc<ReplicaMetrics>) -> Self {
+    pub(super) fn new(
+        surroundings: Surroundings,
+        metrics: Arc<ReplicaMetrics>,
+        lost_leaders: Arc<LostLeaders>,
+    ) -> Self {
         let (local, image) = (surroundings.partitions.local().clone(), surroundings.image.clone());
-        let fetchers = Fetchers::new(surroundings.settings.clone(), local, image, metrics);
+        let settings = surroundings.settings.clone();
+        let fetchers = Fetchers::new(Shared { settings, local, image, metrics, lost_leaders });
         Self { surroundings, fetchers, followed: AHashMap::new(), next_lag_check: Instant::now() }
     }
 

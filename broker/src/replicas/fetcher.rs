@@ -258,6 +258,7 @@ impl Fetcher {
             }
         }
         if std::mem::take(&mut self.is_failing) {
+            self.shared.lost_leaders.find(self.leader);
             tracing::info!(leader = self.leader.get(), "fetching again");
         }
         let has_session = self.session.on_answer(response.session_id);
@@ -268,6 +269,9 @@ impl Fetcher {
     }
 
     fn on_failure(&mut self, error: &ClientError) {
+        if matches!(error, ClientError::Disconnected { .. } | ClientError::Connect { .. }) {
+            self.shared.lost_leaders.lose(self.leader, &(self.shared.image)(), Instant::now());
+        }
         if !std::mem::replace(&mut self.is_failing, true) {
             tracing::warn!(leader = self.leader.get(), %error, "cannot fetch from the leader; trying again");
         }

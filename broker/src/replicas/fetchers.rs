@@ -13,7 +13,7 @@ use weir_controller::image::PartitionRegistration;
 use weir_protocol::ids::BrokerId;
 
 use super::fetcher::{Command, Fetcher};
-use super::{ImageSource, ReplicaMetrics, ReplicaSettings};
+use super::{ImageSource, LostLeaders, ReplicaMetrics, ReplicaSettings};
 use crate::partition::{LocalBroker, Partition, PartitionKey};
 use crate::replication::FollowerState;
 
@@ -30,6 +30,7 @@ pub(super) struct Shared {
     pub(super) local: Arc<LocalBroker>,
     pub(super) image: ImageSource,
     pub(super) metrics: Arc<ReplicaMetrics>,
+    pub(super) lost_leaders: Arc<LostLeaders>,
 }
 
 /// All fetchers.
@@ -48,15 +49,10 @@ struct FetchThread {
 }
 
 impl Fetchers {
-    pub(super) fn new(
-        settings: ReplicaSettings,
-        local: Arc<LocalBroker>,
-        image: ImageSource,
-        metrics: Arc<ReplicaMetrics>,
-    ) -> Self {
+    pub(super) fn new(shared: Shared) -> Self {
         Self {
-            threads: (0..settings.fetchers).map(|_| None).collect(),
-            shared: Shared { settings, local, image, metrics },
+            threads: (0..shared.settings.fetchers).map(|_| None).collect(),
+            shared,
             fetchers: AHashMap::new(),
             assigned: AHashMap::new(),
             hasher: ahash::RandomState::new(),

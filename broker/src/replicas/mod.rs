@@ -18,6 +18,7 @@ mod fetchers;
 mod followed;
 mod intake;
 mod isr;
+mod lost_leaders;
 mod metrics;
 mod session;
 mod settings;
@@ -37,6 +38,7 @@ use crate::group::GroupCoordinator;
 use crate::partition::{Partition, PartitionTable, TableChange};
 use crate::publisher::FileTask;
 
+pub(crate) use lost_leaders::LostLeaders;
 pub(crate) use metrics::ReplicaMetrics;
 pub(crate) use settings::ReplicaSettings;
 
@@ -75,6 +77,7 @@ pub(crate) struct Replicas {
     tasks: mpsc::Sender<Task>,
     partitions: Arc<PartitionTable>,
     metrics: Arc<ReplicaMetrics>,
+    lost_leaders: Arc<LostLeaders>,
     control: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -88,9 +91,10 @@ impl Replicas {
             let controller = surroundings.controller.clone();
             surroundings.runtime.spawn(isr::propose(wanted, controller, metrics.clone()));
         }
-        let control = control::Control::new(surroundings, metrics.clone());
+        let lost_leaders = Arc::new(LostLeaders::default());
+        let control = control::Control::new(surroundings, metrics.clone(), lost_leaders.clone());
         let thread = std::thread::Builder::new().name("weir-replicas".into()).spawn(move || control.run(&queue))?;
-        Ok(Self { tasks, partitions, metrics, control: Mutex::new(Some(thread)) })
+        Ok(Self { tasks, partitions, metrics, lost_leaders, control: Mutex::new(Some(thread)) })
     }
 
     /// The metadata has changed. Does not wait.
@@ -121,6 +125,11 @@ impl Replicas {
     /// What it has counted.
     pub(crate) fn metrics(&self) -> &Arc<ReplicaMetrics> {
         &self.metrics
+    }
+
+    /// Leaders that it cannot see any more.
+    pub(crate) fn lost_leaders(&self) -> &LostLeaders {
+        &self.lost_leaders
     }
 
     /// Stops fetching; when this returns no follower's log is written any more.
