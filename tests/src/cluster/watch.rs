@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use kafka_protocol::messages::describe_quorum_request::{PartitionData, TopicData};
-use kafka_protocol::messages::{DescribeQuorumRequest, MetadataResponse, TopicName};
+use kafka_protocol::messages::{DescribeQuorumRequest, ElectLeadersRequest, MetadataResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
 use crate::wire::Wire;
@@ -15,6 +15,7 @@ const POLL: Duration = Duration::from_millis(10);
 /// How long one node may take to answer before another is asked.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
 const DESCRIBE_QUORUM: i16 = 0;
+const ELECT_LEADERS: i16 = 2;
 const METADATA_TOPIC: &str = "__cluster_metadata";
 
 /// One partition, as its cluster tells it.
@@ -76,6 +77,22 @@ impl Watch {
             match partitions.is_empty() || !missing.is_empty() {
                 false => Ok(()),
                 true => Err(io::Error::other(format!("not whole: {missing:?}"))),
+            }
+        })
+    }
+
+    /// Has every partition of `topic` led by its preferred replica, and waits until it is.
+    pub fn return_leaders(&self, topic: &str, patience: Duration) -> io::Result<()> {
+        let request = ElectLeadersRequest::default().with_topic_partitions(None).with_timeout_ms(1_000);
+        self.wait_for(patience, || {
+            let partitions = self.partitions(topic)?;
+            let elsewhere = partitions.iter().filter(|partition| partition.replicas.first() != Some(&partition.leader));
+            match elsewhere.count() {
+                0 if !partitions.is_empty() => Ok(()),
+                elsewhere => {
+                    self.ask(|wire| wire.call(&request, ELECT_LEADERS))?;
+                    Err(io::Error::other(format!("{elsewhere} partitions are not led by their preferred replicas")))
+                }
             }
         })
     }

@@ -97,8 +97,10 @@ impl Sheet {
 
     /// How Weir stands against the bar; none where there is no bar or something was not measured.
     pub(crate) fn verdict(&self, figure: &Figure) -> Option<Verdict> {
-        let allowed = self.allowed(figure)?;
-        Some(Verdict { share: self.best(figure, Who::Weir)? / allowed })
+        let (reached, allowed) = (self.best(figure, Who::Weir)?, self.allowed(figure)?);
+        // Of a bar of nothing, nothing is all and anything is too much.
+        let share = if reached == allowed { 1.0 } else { reached / allowed };
+        Some(Verdict { share })
     }
 }
 
@@ -128,6 +130,16 @@ mod tests {
         }
         let verdict = sheet.verdict(figure("produce.64k.cpu")).expect("both were measured");
         assert!((verdict.share - 1.0).abs() < 1e-9 && verdict.reached());
+    }
+
+    #[test]
+    fn a_bar_of_nothing_is_reached_by_nothing_and_missed_by_anything() {
+        let verdict_of = |violations: f64| {
+            let mut sheet = Sheet::default();
+            sheet.add("failover.violations", Who::Weir, violations);
+            sheet.verdict(figure("failover.violations")).expect("it was measured").reached()
+        };
+        assert_eq!((verdict_of(0.0), verdict_of(1.0)), (true, false));
     }
 
     #[test]

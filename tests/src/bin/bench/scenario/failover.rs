@@ -75,7 +75,7 @@ pub(super) fn measure(bench: &Bench<'_>, who: Who, sheet: &mut Sheet) -> io::Res
 fn strike(bench: &Bench<'_>, cluster: &mut Cluster, gaps: &Gaps, who: Who, sheet: &mut Sheet) -> io::Result<()> {
     let (mut kills, mut of_controller) = (Vec::new(), Vec::new());
     for round in 0..bench.options.kills() {
-        let controller = calm(cluster)?;
+        let controller = calm(cluster, gaps)?;
         // Every third victim is the active controller as well as a broker.
         let is_controller = round % NODES == 0;
         let victim = if is_controller { controller } else { (controller + round % NODES) % NODES };
@@ -127,18 +127,29 @@ fn each(
 ) -> io::Result<f64> {
     let mut all = 0.0_f64;
     for round in 0..times {
-        calm(cluster)?;
+        calm(cluster, gaps)?;
         gaps.begin();
         all = all.max(strike(cluster, round % NODES)?);
     }
     Ok(all)
 }
 
-/// Waits until the cluster is whole and has been left alone; gives the place of its active controller.
-fn calm(cluster: &Cluster) -> io::Result<usize> {
+/// Waits until the cluster is whole, every node leads its share and every partition's writes are acknowledged as they come; gives
+/// the place of its active controller.
+fn calm(cluster: &Cluster, gaps: &Gaps) -> io::Result<usize> {
     let watch = cluster.watch();
     watch.wait_until_whole(TOPIC, PATIENCE)?;
-    thread::sleep(CALM);
+    watch.return_leaders(TOPIC, PATIENCE)?;
+    watch.wait_for(PATIENCE, || {
+        gaps.begin();
+        thread::sleep(CALM);
+        let gap = worst(gaps);
+        if gap < CALM.as_secs_f64() {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("nothing acknowledged for {gap} s")))
+        }
+    })?;
     let id = watch.wait_for(PATIENCE, || watch.active_controller())?;
     cluster.place_of(id).ok_or_else(|| io::Error::other("an active controller that is no node"))
 }
