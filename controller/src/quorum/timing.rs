@@ -27,12 +27,13 @@ pub struct QuorumTiming {
 }
 
 impl Default for QuorumTiming {
-    /// Metadata writes resume within 0.7 s of the death of the active controller, and three heartbeats may be late.
+    /// Metadata writes resume within 1.2 s of the silence of the active controller (of its death the voters know sooner), and three
+    /// heartbeats may be late. Slower than a lost host has to be noticed anyway, for an idle cluster pays for every heartbeat.
     fn default() -> Self {
         Self {
-            heartbeat_interval: Duration::from_millis(100),
-            election_timeout_min: Duration::from_millis(200),
-            election_timeout_max: Duration::from_millis(350),
+            heartbeat_interval: Duration::from_millis(240),
+            election_timeout_min: Duration::from_millis(300),
+            election_timeout_max: Duration::from_millis(600),
             formation_grace: Duration::from_secs(2),
             refusal_patience: Duration::from_secs(3),
         }
