@@ -42,6 +42,7 @@ fn run_child(role: &str, task: &str) -> Result<(), Box<dyn Error>> {
         loops::SERVE => loops::serve(task),
         loops::DRIVE => loops::drive(task),
         load::ROLE => load::work(task),
+        scenario::CONTROLLER => scenario::run_controller(task),
         _ => Err(format!("no child is called {role}").into()),
     }
 }

@@ -44,6 +44,12 @@ pub(crate) struct Options {
     /// How often a node is killed under load.
     #[arg(long)]
     pub(crate) kills: Option<usize>,
+    /// Megabytes of values that a node misses before it comes back (each is written three times).
+    #[arg(long)]
+    pub(crate) catch_up_megabytes: Option<u64>,
+    /// Partitions of the controller that has many.
+    #[arg(long)]
+    pub(crate) controller_partitions: Option<u32>,
     /// Where the brokers keep their data during the run (default: a temporary directory of its own, removed at the end).
     #[arg(long)]
     pub(crate) work_dir: Option<PathBuf>,
@@ -77,6 +83,10 @@ pub(crate) enum Scenario {
     Cluster,
     /// Three nodes under load, one of them killed, frozen or restarted: the longest gap in acknowledged writes.
     Failover,
+    /// Three nodes, one of them away while much is written: what its return costs those who write.
+    CatchUp,
+    /// The controller alone with a million partitions: memory, start from its snapshot, leaders for what a dead broker led.
+    Controller,
 }
 
 impl Options {
@@ -123,5 +133,15 @@ impl Options {
     /// How often a node is killed under load.
     pub(crate) fn kills(&self) -> usize {
         self.kills.unwrap_or(if self.quick { 3 } else { 50 })
+    }
+
+    /// Bytes of values that a node misses.
+    pub(crate) fn catch_up_bytes(&self) -> u64 {
+        self.catch_up_megabytes.unwrap_or(if self.quick { 200 } else { 10_000 }) * 1_000_000
+    }
+
+    /// Partitions of the controller that has many.
+    pub(crate) fn controller_partitions(&self) -> u32 {
+        self.controller_partitions.unwrap_or(if self.quick { 20_000 } else { 1_000_000 })
     }
 }

@@ -92,12 +92,25 @@ pub(crate) static FIGURES: &[Figure] = &[
     held("cluster.memory", "three nodes: memory after those runs, all", "MB", Bar::AtMost(80.0)),
     held("cluster.idle.cpu", "three nodes: idle CPU, all", OF_A_CORE, Bar::AtMost(1.0)),
     held("cluster.topics", "three nodes: 10,000 partitions until all have leaders", "s", Bar::AtMost(3.0)),
+    held(
+        "cluster.failover",
+        "  a broker that leads a third of them killed: until all have leaders",
+        "s",
+        Bar::AtMost(3.0),
+    ),
     held("failover.kill", "kill -9 of a node: longest gap in acknowledged writes", "s", Bar::AtMost(0.8)),
     told("failover.kill.median", "  the median of all kills", "s"),
     held("failover.controller", "  where it is the active controller too", "s", Bar::AtMost(1.5)),
     held("failover.freeze", "SIGSTOP of a node, request timeout 1 s: the same", "s", Bar::AtMost(3.0)),
     held("failover.restart", "planned restart of a node: the same", "s", Bar::AtMost(0.15)),
     held("failover.violations", "  records lost, duplicated or out of order", "", Bar::AtMost(0.0)),
+    more("catchup.before", "three nodes, one of them away: records acknowledged", "1,000/s"),
+    more("catchup.during", "  the same while it catches up", "1,000/s"),
+    held("catchup.loss", "  share of it that is lost", "", Bar::AtMost(0.1)),
+    told("catchup.seconds", "  until every replica is in sync", "s"),
+    held("controller.memory", "controller with 1,000,000 partitions: memory", "MB", Bar::AtMost(2000.0)),
+    held("controller.start", "  start from its snapshot", "s", Bar::AtMost(10.0)),
+    held("controller.fence", "  a dead broker's partitions have other leaders", "s", Bar::AtMost(2.0)),
 ];
 
 #[cfg(test)]

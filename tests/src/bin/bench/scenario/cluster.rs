@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn measure(bench: &Bench<'_>, who: Who, sheet: &mut Sheet) -> io::Result<()> {
     let dir = tempfile::Builder::new().prefix("cluster-").tempdir_in(bench.work_dir)?;
-    let cluster = Cluster::start(dir.path(), NODES, &settings())?;
+    let mut cluster = Cluster::start(dir.path(), NODES, &settings())?;
     idle(&cluster, who, sheet)?;
     for (batch_bytes, cpu, rate) in BATCHES {
         for round in 0..bench.options.repeat() {
@@ -58,7 +58,26 @@ pub(super) fn measure(bench: &Bench<'_>, who: Who, sheet: &mut Sheet) -> io::Res
     let started = Instant::now();
     create(&cluster, "many", MANY_PARTITIONS)?;
     sheet.add("cluster.topics", who, started.elapsed().as_secs_f64());
+    sheet.add("cluster.failover", who, lose_a_leader(&mut cluster, "many")?);
     Ok(())
+}
+
+/// Kills a node that leads its share of a topic, and gives how long it took until every partition is led by another one.
+fn lose_a_leader(cluster: &mut Cluster, topic: &str) -> io::Result<f64> {
+    let watch = cluster.watch();
+    watch.return_leaders(topic, PATIENCE)?;
+    let victim = cluster.node(0).options().id;
+    let killed = Instant::now();
+    cluster.node(0).kill()?;
+    watch.wait_for(PATIENCE, || {
+        let partitions = watch.partitions(topic)?;
+        let without = partitions.iter().filter(|partition| partition.leader < 0 || partition.leader == victim).count();
+        match (partitions.is_empty(), without) {
+            (false, 0) => Ok(()),
+            _ => Err(io::Error::other(format!("{without} partitions are without a leader"))),
+        }
+    })?;
+    Ok(killed.elapsed().as_secs_f64())
 }
 
 /// Three zones in which two replicas must have a record.
@@ -100,7 +119,7 @@ fn run(cluster: &Cluster, topic: String, work: impl FnOnce(String) -> Work) -> i
 }
 
 /// Creates a topic and waits until it has all its leaders and replicas.
-fn create(cluster: &Cluster, topic: &str, partitions: i32) -> io::Result<()> {
+pub(super) fn create(cluster: &Cluster, topic: &str, partitions: i32) -> io::Result<()> {
     let load = weir_tests::load::Load {
         bootstrap: cluster.bootstrap(),
         topic: topic.to_owned(),

@@ -1,7 +1,9 @@
 //! The scenarios: each starts what it needs, measures, adds to the sheet, and leaves nothing behind.
 
+mod catch_up;
 mod cluster;
 mod connections;
+mod controller;
 mod failover;
 mod fsync;
 mod idle;
@@ -14,6 +16,8 @@ mod topics;
 
 use std::io;
 use std::path::Path;
+
+pub(crate) use controller::{ROLE as CONTROLLER, work as run_controller};
 
 use crate::options::{Options, Scenario};
 use crate::report::{Sheet, Who};
@@ -29,7 +33,7 @@ pub(crate) struct Bench<'a> {
 }
 
 /// In the order in which they run, with whether Apache Kafka is measured too.
-const SCENARIOS: [(Scenario, &str, Measure, bool); 11] = [
+const SCENARIOS: [(Scenario, &str, Measure, bool); 13] = [
     (Scenario::Idle, "start, stop and idle", idle::measure, true),
     (Scenario::Throughput, "produce and consume", throughput::measure, true),
     (Scenario::Paced, "1,000 records/s one at a time", paced::measure, true),
@@ -41,6 +45,8 @@ const SCENARIOS: [(Scenario, &str, Measure, bool); 11] = [
     (Scenario::Fsync, "fsync before each acknowledgement", fsync::measure, true),
     (Scenario::Cluster, "three nodes", cluster::measure, false),
     (Scenario::Failover, "three nodes, one of them struck", failover::measure, false),
+    (Scenario::CatchUp, "three nodes, one of them far behind", catch_up::measure, false),
+    (Scenario::Controller, "a controller with many partitions", controller::measure, false),
 ];
 
 /// Runs the scenarios that are asked for. One that cannot run says so on the sheet, and the others go on.
