@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use weir_controller::decide::{ControllerRequest, ControllerResponse, CreateTopicsRequest, NewTopic};
 use weir_controller::image::{
-    ConfigResource, METADATA_VERSION_FEATURE, MetadataImage, ResourceConfigs, WEIR_METADATA_VERSION_FEATURE,
+    ConfigResource, ELIGIBLE_LEADER_REPLICAS_FEATURE, METADATA_VERSION_FEATURE, MetadataImage, ResourceConfigs,
+    WEIR_METADATA_VERSION_FEATURE,
 };
 use weir_controller::quorum::Controller;
 use weir_controller::record::ConfigResourceType;
@@ -75,6 +76,7 @@ pub struct Broker {
 pub static FEATURES: &[Feature] = &[
     Feature { name: METADATA_VERSION_FEATURE, min: 7, max: 27 },
     Feature { name: WEIR_METADATA_VERSION_FEATURE, min: 1, max: 1 },
+    Feature { name: ELIGIBLE_LEADER_REPLICAS_FEATURE, min: 0, max: 1 },
 ];
 
 impl std::fmt::Debug for Broker {
@@ -253,19 +255,36 @@ async fn until_flushed(flushed: oneshot::Receiver<io::Result<()>>, deadline: Ins
 
 /// What holds for a topic on this broker.
 pub(crate) fn topic_config(id: BrokerId, settings: &Settings, image: &MetadataImage, topic: &str) -> TopicConfig {
-    const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
     let set = image.topic_configs(topic).map_or(&NOTHING_SET, |set| set);
     let layers = layers(id, settings, image);
     let mut config = TopicConfig::new(layers, set);
-    let is_asked_for = [set, layers.broker, layers.cluster].iter().any(|set| set.contains_key(MIN_INSYNC_REPLICAS));
-    if settings.derives_min_insync_replicas() && !is_asked_for {
-        // A topic of fewer replicas was asked for as it is: it must not refuse what it is for.
-        let replicas =
-            image.partition_by_name(topic, PartitionIndex(0)).map_or(0, |partition| partition.replicas.len());
-        config.min_insync_replicas = config.min_insync_replicas.min(replicas.saturating_sub(1)).max(1);
-    }
+    config.min_insync_replicas = adapted_min_insync_replicas(config.min_insync_replicas, (layers, set), image, topic);
     config
 }
+
+/// `min.insync.replicas` of a topic, as it holds for every broker (or for `id`, where it has its own).
+pub(crate) fn min_insync_replicas(id: BrokerId, settings: &Settings, image: &MetadataImage, topic: &str) -> usize {
+    let set = image.topic_configs(topic).map_or(&NOTHING_SET, |set| set);
+    let layers = layers(id, settings, image);
+    adapted_min_insync_replicas(TopicConfig::min_insync_replicas(layers, set), (layers, set), image, topic)
+}
+
+/// A topic of fewer replicas was asked for as it is: it must not refuse what it is for, unless somebody asked for that too.
+fn adapted_min_insync_replicas(
+    min_insync_replicas: usize,
+    (layers, set): (Layers<'_>, &ResourceConfigs),
+    image: &MetadataImage,
+    topic: &str,
+) -> usize {
+    let is_asked_for = [set, layers.broker, layers.cluster].iter().any(|set| set.contains_key(MIN_INSYNC_REPLICAS));
+    if !layers.settings.derives_min_insync_replicas() || is_asked_for {
+        return min_insync_replicas;
+    }
+    let replicas = image.partition_by_name(topic, PartitionIndex(0)).map_or(0, |partition| partition.replicas.len());
+    min_insync_replicas.min(replicas.saturating_sub(1)).max(1)
+}
+
+const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
 /// What is set on a resource on which nothing is.
 static NOTHING_SET: ResourceConfigs = ResourceConfigs::new();

@@ -1,9 +1,10 @@
 //! Tells the controller what configs mean: the broker's tables behind its [`ConfigCatalog`].
 
 use weir_controller::decide::{ApiError, ConfigCatalog};
-use weir_controller::image::{ConfigResource, ResourceConfigs};
+use weir_controller::image::{ConfigResource, MetadataImage, ResourceConfigs};
 use weir_controller::record::ConfigResourceType;
 use weir_protocol::error_code::ErrorCode;
+use weir_protocol::ids::BrokerId;
 
 use super::broker_keys::{STORE_KEYS, broker_key};
 use super::client_metrics_keys::{self, client_metrics_key};
@@ -13,6 +14,7 @@ use super::effective::Layers;
 use super::group_keys::{self, group_key};
 use super::settings::{Settings, listener_key, nearest};
 use super::topic_keys::topic_key;
+use crate::broker::min_insync_replicas;
 
 /// The tables, over the settings this node was started with.
 #[derive(Clone, Debug)]
@@ -59,6 +61,11 @@ impl ConfigCatalog for Catalog {
             ConfigResourceType::ClientMetrics => client_metrics_key(key)?.default.map(str::to_owned),
             ConfigResourceType::BrokerLogger => None,
         }
+    }
+
+    /// As every broker reckons it.
+    fn min_insync_replicas(&self, image: &MetadataImage, topic: &str) -> usize {
+        min_insync_replicas(BrokerId::NONE, &self.settings, image, topic)
     }
 }
 

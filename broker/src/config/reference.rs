@@ -101,6 +101,10 @@ Where `default.replication.factor` is not set, a topic that does not say gets as
 the internal topics do so too. Where it is three or more, or where it is not set and `controller.quorum.voters` or
 `controller.quorum.bootstrap.servers` names several nodes, `min.insync.replicas` is 2 unless it is set, and 1 for topics of fewer
 than three replicas: what was acknowledged survives the loss of any one node.
+
+Who left the in-sync replicas when fewer than `min.insync.replicas` remained may lead without them (eligible leader replicas, KIP-966). Unlike
+Kafka, no cluster-wide value of that key is written for it, so what the file says goes on counting and should be the same on every node;
+one broker cannot be given its own at run time.
 ";
 
 fn code(text: &str) -> String {

@@ -25,6 +25,11 @@ impl TopicConfig {
     pub fn new(layers: Layers<'_>, topic: &ResourceConfigs) -> Self {
         Reader { layers, topic }.topic_config()
     }
+
+    /// `min.insync.replicas` alone.
+    pub fn min_insync_replicas(layers: Layers<'_>, topic: &ResourceConfigs) -> usize {
+        Reader { layers, topic }.min_insync_replicas()
+    }
 }
 
 struct Reader<'a> {
@@ -82,7 +87,11 @@ impl Reader<'_> {
             compression: self.compression(),
             compression_level: self.compression_level(),
         };
-        TopicConfig { log, min_insync_replicas: self.number("min.insync.replicas") }
+        TopicConfig { log, min_insync_replicas: self.min_insync_replicas() }
+    }
+
+    fn min_insync_replicas(&self) -> usize {
+        self.number("min.insync.replicas")
     }
 
     /// LZ4 and snappy have no level to set.

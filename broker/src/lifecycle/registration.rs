@@ -41,6 +41,10 @@ pub(super) fn registration(
             LastStop::Unclean => LogState::TailsMayBeLost,
             LastStop::New | LastStop::Clean(_) | LastStop::SameBoot => LogState::Intact,
         },
+        previous_broker_epoch: match logs.last_stop() {
+            LastStop::Clean(epoch) => epoch,
+            LastStop::New | LastStop::SameBoot | LastStop::Unclean => None,
+        },
         // The controller knows.
         earlier_session_open: false,
     }

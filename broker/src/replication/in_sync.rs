@@ -11,6 +11,7 @@
 //! counts at once for the high watermark; whoever it removes counts until the removal is committed.
 
 use weir_controller::decide::{AlteredPartition, IsrMember};
+use weir_controller::image::PartitionRegistration;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerEpoch, BrokerId, PartitionEpoch};
 
@@ -40,13 +41,20 @@ pub enum ProposalOutcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InSyncReplicas {
     committed: Vec<BrokerId>,
+    /// Whether the controller counts on replicas outside to have all that is committed (KIP-966).
+    has_eligible: bool,
     partition_epoch: PartitionEpoch,
     pending: Option<Vec<IsrMember>>,
 }
 
 impl InSyncReplicas {
-    pub(super) fn new(committed: Vec<BrokerId>, partition_epoch: PartitionEpoch) -> Self {
-        Self { committed, partition_epoch, pending: None }
+    pub(super) fn new(registration: &PartitionRegistration) -> Self {
+        Self {
+            committed: registration.isr.to_vec(),
+            has_eligible: !registration.eligible_leader_replicas().is_empty(),
+            partition_epoch: registration.partition_epoch,
+            pending: None,
+        }
     }
 
     /// What the controller has committed, as far as this leader knows.
@@ -68,6 +76,11 @@ impl InSyncReplicas {
     pub fn is_in_maximal(&self, broker: BrokerId) -> bool {
         self.committed.contains(&broker)
             || self.pending.as_ref().is_some_and(|isr| isr.iter().any(|member| member.broker == broker))
+    }
+
+    /// Whether replicas outside may be elected for having all that is committed: nothing more is, until there are none.
+    pub fn has_eligible(&self) -> bool {
+        self.has_eligible
     }
 
     /// How many surely are in sync, however the answer falls: what `min.insync.replicas` is held against.
@@ -108,6 +121,7 @@ impl InSyncReplicas {
             Ok(altered) => {
                 self.pending = None;
                 self.committed.clone_from(&altered.isr);
+                self.has_eligible = !altered.eligible_leader_replicas.is_empty();
                 self.partition_epoch = altered.partition_epoch;
                 ProposalOutcome::Committed
             }
@@ -128,13 +142,11 @@ impl InSyncReplicas {
     }
 
     /// The metadata tells the partition at this leader epoch. True if it was news.
-    pub(super) fn on_metadata(&mut self, isr: &[BrokerId], partition_epoch: PartitionEpoch) -> bool {
-        if partition_epoch <= self.partition_epoch {
+    pub(super) fn on_metadata(&mut self, registration: &PartitionRegistration) -> bool {
+        if registration.partition_epoch <= self.partition_epoch {
             return false;
         }
-        self.pending = None;
-        self.committed = isr.to_vec();
-        self.partition_epoch = partition_epoch;
+        *self = Self::new(registration);
         true
     }
 

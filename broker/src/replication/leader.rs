@@ -129,7 +129,7 @@ impl LeaderState {
             own_end: log.own_end,
             high_watermark: log.high_watermark.min(log.log_end),
             followers: Vec::new(),
-            isr: InSyncReplicas::new(registration.isr.to_vec(), registration.partition_epoch),
+            isr: InSyncReplicas::new(registration),
             replicas: registration.replicas.len(),
             terms,
         };
@@ -164,9 +164,10 @@ impl LeaderState {
         &self.followers
     }
 
-    /// Whether fewer replicas are in sync than acks=all asks for. A topic cannot need more than it has.
+    /// Whether fewer replicas are in sync than acks=all asks for. A topic cannot need more than it has. Where the controller keeps eligible
+    /// leaders there are too few by its reckoning, whatever this broker takes the setting to be.
     pub fn is_under_min_isr(&self) -> bool {
-        self.isr.certain_count() < self.terms.min_insync.min(self.replicas)
+        self.isr.has_eligible() || self.isr.certain_count() < self.terms.min_insync.min(self.replicas)
     }
 
     /// `min.insync.replicas` changed. Returns the high watermark if it moved.
@@ -276,7 +277,7 @@ impl LeaderState {
     /// The metadata tells this partition, still at this leader epoch. Returns the high watermark if it moved.
     pub fn on_metadata(&mut self, registration: &PartitionRegistration, now_ms: i64) -> Option<Offset> {
         assert_eq!(registration.leader_epoch, self.leader_epoch, "another leader epoch is another leader state");
-        if !self.isr.on_metadata(&registration.isr, registration.partition_epoch) {
+        if !self.isr.on_metadata(registration) {
             return None;
         }
         self.set_replicas(registration, now_ms);

@@ -81,6 +81,7 @@ fn members(proposal: &IsrProposal) -> Vec<(i32, i64)> {
 
 fn altered(isr: &[i32], partition_epoch: i32) -> AlteredPartition {
     AlteredPartition {
+        eligible_leader_replicas: Vec::new(),
         leader: BrokerId(1),
         leader_epoch: LeaderEpoch(5),
         isr: isr.iter().copied().map(BrokerId).collect(),
@@ -123,6 +124,19 @@ fn a_leader_alone_in_the_isr_commits_as_it_appends_unless_that_is_too_few() {
     assert_eq!(leader.on_append(Offset(110), 1), None);
     assert_eq!(leader.set_min_insync(1, 1), Some(Offset(110)));
     assert_eq!(leader.on_append(Offset(120), 2), Some(Offset(120)));
+}
+
+#[test]
+fn a_leader_commits_nothing_while_there_are_eligible_leaders_whatever_it_takes_the_minimum_to_be() {
+    let mut leader = leader(&[1, 2]);
+    leader.set_min_insync(1, 0);
+    fetch(&mut leader, 1, 2, 100);
+    let shrunk = AlteredPartition { eligible_leader_replicas: vec![BrokerId(2)], ..altered(&[1], 21) };
+    let proposal = leader.on_lag_check(MAX_LAG_MS * 2).expect("a proposal without the one that lags");
+    leader.on_answer(proposal.partition_epoch, Ok(&shrunk), MAX_LAG_MS * 2);
+    assert!(leader.is_under_min_isr());
+    assert_eq!(leader.on_append(Offset(110), MAX_LAG_MS * 2), None);
+    assert_eq!(leader.on_metadata(&registration(&[1], 22), MAX_LAG_MS * 2), Some(Offset(110)), "they are forgotten");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::config_changes::{self, AlterConfigsResponse, Existence};
-use super::{ApiError, Context, Decision};
+use super::{ApiError, Context, Decision, config_effects};
 use crate::image::{ConfigResource, MetadataImage, ResourceConfigs};
 use crate::record::ConfigRecord;
 use serde::{Deserialize, Serialize};
@@ -34,12 +34,13 @@ pub(super) fn decide(
     context: &mut Context<'_>,
 ) -> Decision<AlterConfigsResponse> {
     let context = &*context;
-    config_changes::decide_each(
+    let decision = config_changes::decide_each(
         &request.resources,
         |resource| &resource.resource,
         request.validate_only,
         |resource| replace(image, resource, context),
-    )
+    );
+    config_effects::followed(image, decision, context)
 }
 
 fn replace(
@@ -58,5 +59,7 @@ fn replace(
         configs.iter().filter(|(key, value)| config_changes::must_record(resource, existing.get(&**key), Some(*value)));
     let set = set.map(|(key, value)| config_changes::record(resource, key, Some(value.clone())));
     let unset = existing.keys().filter(|key| !configs.contains_key(&**key));
-    Ok(set.chain(unset.map(|key| config_changes::record(resource, key, None))).collect())
+    let records: Vec<_> = set.chain(unset.map(|key| config_changes::record(resource, key, None))).collect();
+    config_effects::check(image, resource, &records)?;
+    Ok(records)
 }

@@ -87,6 +87,9 @@ pub struct AlteredPartition {
     pub leader_epoch: LeaderEpoch,
     /// Its ISR.
     pub isr: Vec<BrokerId>,
+    /// Who else holds all that is committed (KIP-966).
+    #[serde(default)]
+    pub eligible_leader_replicas: Vec<BrokerId>,
     /// Whether the leader still recovers.
     pub leader_recovery_state: LeaderRecoveryState,
     /// Its partition epoch.
@@ -136,10 +139,10 @@ fn alter(
         leader_recovery_state: change.leader_recovery_state,
         ..Target::unchanged(partition)
     };
-    let election = election::election_of(image, &topic.name, context.catalog);
+    let terms = election::terms_of(image, &topic.name, context.catalog);
     let acceptable = |id: BrokerId| election::is_acceptable_leader(image, partition, id);
     let id = (topic.id, change.partition);
-    let record = election::partition_change(partition, id, target, election, &acceptable);
+    let record = election::partition_change(partition, id, target, terms, &acceptable);
     let now = record.as_ref().map_or_else(|| PartitionRegistration::clone(partition), |record| partition.after(record));
     if now.leader != broker {
         // The end of a reassignment takes the leader away: it is told so although the change was made.
@@ -149,6 +152,7 @@ fn alter(
         leader: now.leader,
         leader_epoch: now.leader_epoch,
         isr: now.isr.to_vec(),
+        eligible_leader_replicas: now.eligible_leader_replicas().to_vec(),
         leader_recovery_state: now.leader_recovery_state,
         partition_epoch: now.partition_epoch,
     };

@@ -16,7 +16,7 @@ use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerId, PartitionIndex, TopicPartition};
 
 use super::catalog::unclean_election_enabled;
-use super::election::{self, Election, Target};
+use super::election::{self, Election, Target, Terms};
 use super::placement::default_directory;
 use super::{ApiError, Context, Decision, manual_assignment};
 use crate::image::{MetadataImage, PartitionRegistration, Topic};
@@ -97,7 +97,8 @@ fn reassign(
         }
     };
     let acceptable = |id: BrokerId| election::is_acceptable_leader(image, partition, id);
-    Ok(election::partition_change(partition, (topic.id, *index), target, election, &acceptable))
+    let terms = Terms { election, ..election::terms_of(image, &topic.name, context.catalog) };
+    Ok(election::partition_change(partition, (topic.id, *index), target, terms, &acceptable))
 }
 
 /// What the partition becomes at once: it has the replicas of before and of after until those who are added are in sync.

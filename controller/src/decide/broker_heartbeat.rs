@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use weir_protocol::ids::{BrokerEpoch, BrokerId, Offset};
 
-use super::election::{self, Departure};
+use super::election::{self, Departure, Logs};
 use super::register_broker::{after, check_broker_epoch};
 use super::{ApiError, Context, Decision};
 use crate::image::{BrokerRegistration, MetadataImage, PartitionRegistration};
@@ -104,7 +104,7 @@ fn next_state(
 
 /// The changes that move leaderships away from a broker; empty once what can move has moved.
 fn leaderships_that_can_move(image: &MetadataImage, broker: BrokerId, context: &Context<'_>) -> Vec<MetadataRecord> {
-    let departure = Departure { broker, logs_intact: true };
+    let departure = Departure { broker, logs: Logs::Kept };
     election::departure_updates(image, context.catalog, departure, |partition| partition.leader == broker)
 }
 
@@ -115,10 +115,11 @@ fn transition(
     context: &Context<'_>,
 ) -> Vec<MetadataRecord> {
     let mut change = BrokerRegistrationChangeRecord::new(broker.id, broker.epoch);
-    let departure = Departure { broker: broker.id, logs_intact: true };
+    let departure = Departure { broker: broker.id, logs: Logs::Kept };
     match next {
         Next::Fenced | Next::ShutdownNow if !broker.fenced => {
-            let departure = Departure { broker: broker.id, logs_intact: next == Next::ShutdownNow };
+            let logs = if next == Next::ShutdownNow { Logs::Kept } else { Logs::Unknown };
+            let departure = Departure { broker: broker.id, logs };
             fence(image, broker, departure, context)
         }
         Next::Unfenced if broker.fenced => {
@@ -170,7 +171,8 @@ fn offline_directories(
     if offline.is_empty() || online.is_empty() {
         return Vec::new();
     }
-    let departure = Departure { broker: broker.id, logs_intact: false };
+    // What was written to a directory that failed may not be in it when it works again.
+    let departure = Departure { broker: broker.id, logs: Logs::MayBeLost };
     let in_offline_directory = |partition: &PartitionRegistration| {
         partition.directory_of(broker.id).is_some_and(|directory| offline.contains(&directory))
     };

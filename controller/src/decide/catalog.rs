@@ -1,10 +1,15 @@
 //! What configs mean, as far as decisions need to know. The broker's table of configs answers; this crate knows no key but
 //! the few that its own decisions read.
 
+use std::sync::Arc;
+
+use super::ApiError;
+use super::eligible::MIN_INSYNC_REPLICAS;
 use crate::image::{ConfigResource, MetadataImage, ResourceConfigs};
 use crate::record::ConfigResourceType;
 
-use super::ApiError;
+/// The config that says whether data may be lost so that a partition has a leader.
+pub(super) const UNCLEAN_ELECTION: &str = "unclean.leader.election.enable";
 
 /// The broker's table of configs, asked by decisions.
 pub trait ConfigCatalog: Send + Sync {
@@ -22,17 +27,28 @@ pub trait ConfigCatalog: Send + Sync {
 
     /// What a key is worth where nothing was set dynamically: the controller's own configuration, else Kafka's default.
     fn default_value(&self, resource_type: ConfigResourceType, key: &str) -> Option<String>;
+
+    /// How many replicas of a topic's partitions must be in sync before acks=all is answered (`min.insync.replicas`).
+    fn min_insync_replicas(&self, image: &MetadataImage, topic: &str) -> usize {
+        let set = set_on_topic(image, topic, MIN_INSYNC_REPLICAS).map(|value| value.to_string());
+        let value = set.or_else(|| self.default_value(ConfigResourceType::Topic, MIN_INSYNC_REPLICAS));
+        value.and_then(|value| value.trim().parse().ok()).unwrap_or(1)
+    }
 }
 
 /// Whether a replica outside the ISR may be elected leader of a topic's partitions: the topic's own config, else the
 /// brokers' dynamic default, else the static one.
 pub(super) fn unclean_election_enabled(image: &MetadataImage, topic: &str, catalog: &dyn ConfigCatalog) -> bool {
-    const KEY: &str = "unclean.leader.election.enable";
-    let set = image.topic_configs(topic).and_then(|configs| configs.get(KEY));
-    let set = set.or_else(|| image.configs(&ConfigResource::default_broker())?.get(KEY));
+    let set = set_on_topic(image, topic, UNCLEAN_ELECTION);
     match set {
         Some(value) => value.eq_ignore_ascii_case("true"),
-        None => (catalog.default_value(ConfigResourceType::Topic, KEY))
+        None => (catalog.default_value(ConfigResourceType::Topic, UNCLEAN_ELECTION))
             .is_some_and(|value| value.eq_ignore_ascii_case("true")),
     }
+}
+
+/// What was set on a topic, or else on every broker.
+fn set_on_topic<'a>(image: &'a MetadataImage, topic: &str, key: &str) -> Option<&'a Arc<str>> {
+    let set = image.topic_configs(topic).and_then(|configs| configs.get(key));
+    set.or_else(|| image.configs(&ConfigResource::default_broker())?.get(key))
 }

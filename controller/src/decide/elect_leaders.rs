@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerId, PartitionIndex, TopicPartition};
 
-use super::election::{self, Election, Target};
+use super::election::{self, Election, Target, Terms};
 use super::{ApiError, Context, Decision};
 use crate::image::MetadataImage;
 use crate::record::{MetadataRecord, PartitionChangeRecord};
@@ -61,12 +61,12 @@ pub struct PartitionElectionResult {
 pub(super) fn decide(
     image: &MetadataImage,
     request: &ElectLeadersRequest,
-    _context: &mut Context<'_>,
+    context: &mut Context<'_>,
 ) -> Decision<ElectLeadersResponse> {
     let mut records = Vec::new();
     let mut partitions = Vec::new();
     let mut elect_one = |topic: &Arc<str>, index: PartitionIndex| {
-        let elected = elect(image, topic, index, request.election_type);
+        let elected = elect(image, topic, index, request.election_type, context);
         let outcome = elected.map(|change| records.push(MetadataRecord::from(change)));
         PartitionElectionResult { partition: TopicPartition { topic: topic.clone(), partition: index }, outcome }
     };
@@ -96,6 +96,7 @@ fn elect(
     topic: &str,
     index: PartitionIndex,
     election_type: ElectionType,
+    context: &Context<'_>,
 ) -> Result<PartitionChangeRecord, ApiError> {
     let unknown = |what: String| ApiError::new(ErrorCode::UnknownTopicOrPartition, what);
     let topic_id = image.topic_id(topic).ok_or_else(|| unknown(format!("No such topic as {topic}")))?;
@@ -118,7 +119,8 @@ fn elect(
     if settled {
         return Err(ErrorCode::ElectionNotNeeded.into());
     }
-    election::partition_change(partition, (topic_id, index), Target::unchanged(partition), election, &acceptable)
+    let terms = Terms { election, ..election::terms_of(image, topic, context.catalog) };
+    election::partition_change(partition, (topic_id, index), Target::unchanged(partition), terms, &acceptable)
         .filter(|change| change.leader != Some(BrokerId::NONE))
         .ok_or_else(|| unavailable.into())
 }

@@ -1,14 +1,16 @@
 //! Who leads a partition, and who is in its ISR, after brokers come and go.
 //!
-//! Owns [`partition_change`] (Kafka's `PartitionChangeBuilder`, without eligible leader replicas, which are not built) and
-//! [`leader_and_isr_updates`] (`ReplicationControlManager.generateLeaderAndIsrUpdates`). A leader is elected from the ISR
-//! among brokers that are active and whose log directory is online; from outside it only where that is allowed, and then
-//! the partition is marked as recovering. Never empties an ISR: its last members hold everything that was committed.
+//! Owns [`partition_change`] (Kafka's `PartitionChangeBuilder`), [`departure_updates`] and [`arrival_updates`]
+//! (`ReplicationControlManager.generateLeaderAndIsrUpdates`). A leader is elected among brokers that are active and whose log directory is
+//! online: from the ISR; from the eligible leaders if nobody is in the ISR; else the last known leader, which may have lost some of
+//! what was committed; else anybody, where that is allowed. After the latter two the partition is marked as recovering. An ISR is emptied only where
+//! eligible leaders are kept: without them its last members are all that is known of what was committed.
 
 use uuid::Uuid;
 use weir_protocol::ids::{BrokerId, PartitionIndex, TopicId};
 
 use super::catalog::{ConfigCatalog, unclean_election_enabled};
+use super::eligible;
 use crate::image::{DIRECTORY_LOST, DIRECTORY_MIGRATING, DIRECTORY_UNASSIGNED, MetadataImage, PartitionRegistration};
 use crate::record::{LeaderRecoveryState, MetadataRecord, PartitionChangeRecord};
 
@@ -23,9 +25,19 @@ pub(super) enum Election {
     Unclean,
 }
 
+/// What holds for a topic when its leaders are elected.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub(super) election: Election,
+    /// `min.insync.replicas`; none where eligible leaders are not kept.
+    pub(super) min_isr: Option<usize>,
+}
+
 /// What a partition should become.
 pub(super) struct Target {
     pub(super) isr: Vec<BrokerId>,
+    /// Replicas that may have lost what they had.
+    pub(super) lossy: Vec<BrokerId>,
     pub(super) leader_recovery_state: LeaderRecoveryState,
     pub(super) replicas: Vec<BrokerId>,
     pub(super) removing: Vec<BrokerId>,
@@ -39,6 +51,7 @@ impl Target {
     pub(super) fn unchanged(partition: &PartitionRegistration) -> Self {
         Self {
             isr: partition.isr.to_vec(),
+            lossy: Vec::new(),
             leader_recovery_state: partition.leader_recovery_state,
             replicas: partition.replicas.to_vec(),
             removing: partition.removing_replicas().to_vec(),
@@ -71,23 +84,53 @@ impl Target {
     }
 }
 
-/// The leader that an election gives, and whether it comes from outside the ISR.
+/// Where a leader was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Elected {
+    InSync(BrokerId),
+    /// It has everything, but is not in the ISR, which is empty.
+    Eligible(BrokerId),
+    /// It may lack some of what was committed.
+    Uncleanly(BrokerId),
+    Nobody,
+}
+
+impl Elected {
+    fn leader(self) -> BrokerId {
+        match self {
+            Self::InSync(leader) | Self::Eligible(leader) | Self::Uncleanly(leader) => leader,
+            Self::Nobody => BrokerId::NONE,
+        }
+    }
+}
+
 fn elect(
     partition: &PartitionRegistration,
     target: &Target,
-    election: Election,
+    eligible: &[BrokerId],
+    terms: Terms,
     is_acceptable: &dyn Fn(BrokerId) -> bool,
-) -> (BrokerId, bool) {
-    let can_lead = |replica: &BrokerId| target.isr.contains(replica) && is_acceptable(*replica);
-    let preferred = if election == Election::Preferred { target.replicas.first() } else { None };
+) -> Elected {
+    let leads_cleanly = |replica: &BrokerId| {
+        let holds_all = target.isr.contains(replica) || (target.isr.is_empty() && eligible.contains(replica));
+        holds_all && is_acceptable(*replica)
+    };
+    let preferred = if terms.election == Election::Preferred { target.replicas.first() } else { None };
     let candidates = preferred.into_iter().chain([&partition.leader]).chain(&target.replicas);
-    if let Some(leader) = candidates.copied().find(can_lead) {
-        return (leader, false);
+    if let Some(leader) = candidates.copied().find(leads_cleanly) {
+        return if target.isr.contains(&leader) { Elected::InSync(leader) } else { Elected::Eligible(leader) };
+    }
+    let nobody_holds_all = terms.min_isr.is_some() && target.isr.is_empty() && eligible.is_empty();
+    if let Some(leader) = partition.last_known_elr().first().filter(|_| nobody_holds_all)
+        && target.replicas.contains(leader)
+        && is_acceptable(*leader)
+    {
+        return Elected::Uncleanly(*leader);
     }
     let outsider = target.replicas.iter().copied().find(|replica| is_acceptable(*replica));
     match outsider {
-        Some(leader) if election == Election::Unclean => (leader, true),
-        _ => (BrokerId::NONE, false),
+        Some(leader) if terms.election == Election::Unclean => Elected::Uncleanly(leader),
+        _ => Elected::Nobody,
     }
 }
 
@@ -97,27 +140,37 @@ pub(super) fn partition_change(
     partition: &PartitionRegistration,
     (topic_id, index): (TopicId, PartitionIndex),
     mut target: Target,
-    election: Election,
+    terms: Terms,
     is_acceptable: &dyn Fn(BrokerId) -> bool,
 ) -> Option<PartitionChangeRecord> {
     target.complete_reassignment();
+    let mut eligible = terms.min_isr.map_or_else(Vec::new, |min_isr| eligible::eligible(partition, &target, min_isr));
+    let elected = elect(partition, &target, &eligible, terms, is_acceptable);
+    let unclean = matches!(elected, Elected::Uncleanly(leader) if leader != partition.leader);
+    if let Elected::Eligible(leader) | Elected::Uncleanly(leader) = elected
+        && leader != partition.leader
+    {
+        target.isr = vec![leader];
+        eligible.retain(|id| *id != leader);
+    }
+    if unclean {
+        // What the others have is no longer what counts.
+        eligible.clear();
+        target.leader_recovery_state = LeaderRecoveryState::Recovering;
+    }
+    let last_known = match terms.min_isr {
+        Some(min_isr) if !unclean => eligible::last_known(partition, &target, &eligible, min_isr),
+        _ => Vec::new(),
+    };
     let mut change = PartitionChangeRecord::new(topic_id, index);
-    let (leader, unclean) = elect(partition, &target, election, is_acceptable);
-    if leader != partition.leader {
-        change.leader = Some(leader);
-        if unclean {
-            change.isr = Some(vec![leader]);
-            if partition.leader_recovery_state != LeaderRecoveryState::Recovering {
-                change.leader_recovery_state = Some(LeaderRecoveryState::Recovering);
-            }
-        }
-    }
-    if change.isr.is_none() && !target.isr.is_empty() && *target.isr != *partition.isr {
-        change.isr = Some(target.isr.clone());
-    }
-    if !unclean && target.leader_recovery_state != partition.leader_recovery_state {
-        change.leader_recovery_state = Some(target.leader_recovery_state);
-    }
+    change.leader = (elected.leader() != partition.leader).then(|| elected.leader());
+    let may_be_empty = terms.min_isr.is_some();
+    change.isr =
+        ((may_be_empty || !target.isr.is_empty()) && *target.isr != *partition.isr).then(|| target.isr.clone());
+    change.eligible_leader_replicas = (*eligible != *partition.eligible_leader_replicas()).then_some(eligible);
+    change.last_known_elr = (*last_known != *partition.last_known_elr()).then_some(last_known);
+    change.leader_recovery_state =
+        (target.leader_recovery_state != partition.leader_recovery_state).then_some(target.leader_recovery_state);
     assign(partition, target, &mut change);
     (!change.is_empty()).then_some(change)
 }
@@ -149,12 +202,22 @@ fn has_online_directory(image: &MetadataImage, partition: &PartitionRegistration
     }
 }
 
-/// A broker that leaves the ISR and leadership of partitions, and what becomes of those that no other can lead.
+/// A broker that leaves the ISR and leadership of partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Departure {
     pub(super) broker: BrokerId,
-    /// Its logs stay intact: partitions that no other replica can lead stay its own, so that its return changes nothing.
-    pub(super) logs_intact: bool,
+    pub(super) logs: Logs,
+}
+
+/// What becomes of the logs of a broker that departs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Logs {
+    /// They stay intact. Partitions that no other replica can lead stay its own, so that its return changes nothing.
+    Kept,
+    /// It may come back with all of it: it stays eligible until it says otherwise.
+    Unknown,
+    /// They may have lost their tails, or are gone.
+    MayBeLost,
 }
 
 /// The partition changes that follow from a broker's departure.
@@ -165,43 +228,65 @@ pub(super) fn departure_updates(
     affects: impl Fn(&PartitionRegistration) -> bool,
 ) -> Vec<MetadataRecord> {
     let gone = departure.broker;
+    let holds = |partition: &PartitionRegistration| {
+        let is_eligible = partition.eligible_leader_replicas().contains(&gone);
+        partition.isr.contains(&gone) || partition.leader == gone || (departure.logs == Logs::MayBeLost && is_eligible)
+    };
     let mut records = Vec::new();
     for topic in image.topics() {
-        let mut election = None;
+        let mut terms = None;
         for (index, partition) in topic.partitions() {
-            if !(partition.isr.contains(&gone) || partition.leader == gone) || !affects(partition) {
+            if !holds(partition) || !affects(partition) {
                 continue;
             }
-            let election = *election.get_or_insert_with(|| election_of(image, &topic.name, catalog));
+            let terms = *terms.get_or_insert_with(|| terms_of(image, &topic.name, catalog));
             let mut target = Target::unchanged(partition);
             target.isr.retain(|member| *member != gone);
-            let acceptable = |id: BrokerId| id != gone && is_acceptable_leader(image, partition, id);
-            let change = partition_change(partition, (topic.id, index), target, election, &acceptable);
-            let leaderless = change.as_ref().is_some_and(|change| change.leader == Some(BrokerId::NONE));
-            if let Some(change) = change.filter(|_| !(departure.logs_intact && leaderless)) {
-                records.push(change.into());
+            if departure.logs == Logs::MayBeLost {
+                target.lossy.push(gone);
             }
-        }
-    }
-    records
-}
-
-/// The partition changes that follow from brokers that became active: partitions without a leader get one.
-pub(super) fn arrival_updates(image: &MetadataImage, catalog: &dyn ConfigCatalog) -> Vec<MetadataRecord> {
-    let mut records = Vec::new();
-    for topic in image.topics() {
-        for (index, partition) in topic.partitions().filter(|(_, partition)| !partition.has_leader()) {
-            let acceptable = |id: BrokerId| is_acceptable_leader(image, partition, id);
-            let election = election_of(image, &topic.name, catalog);
-            let target = Target::unchanged(partition);
-            let change = partition_change(partition, (topic.id, index), target, election, &acceptable);
+            let acceptable = |id: BrokerId| id != gone && is_acceptable_leader(image, partition, id);
+            let change = partition_change(partition, (topic.id, index), target, terms, &acceptable);
+            let change = change.filter(|change| departure.logs != Logs::Kept || !waits_for(partition, change, gone));
             records.extend(change.map(MetadataRecord::from));
         }
     }
     records
 }
 
-/// The election that a topic allows when its leaders go.
-pub(super) fn election_of(image: &MetadataImage, topic: &str, catalog: &dyn ConfigCatalog) -> Election {
-    if unclean_election_enabled(image, topic, catalog) { Election::Unclean } else { Election::Online }
+/// Whether a change leaves a partition without a leader that nobody but `gone` can ever lead cleanly.
+fn waits_for(partition: &PartitionRegistration, change: &PartitionChangeRecord, gone: BrokerId) -> bool {
+    let eligible = change.eligible_leader_replicas.as_deref().unwrap_or(partition.eligible_leader_replicas());
+    change.leader == Some(BrokerId::NONE) && eligible.iter().all(|id| *id == gone)
+}
+
+/// The partition changes that follow from brokers that became active: partitions without a leader get one.
+pub(super) fn arrival_updates(image: &MetadataImage, catalog: &dyn ConfigCatalog) -> Vec<MetadataRecord> {
+    let mut records = Vec::new();
+    for topic in image.topics() {
+        let mut terms = None;
+        for (index, partition) in topic.partitions().filter(|(_, partition)| !partition.has_leader()) {
+            let terms = *terms.get_or_insert_with(|| terms_of(image, &topic.name, catalog));
+            records.extend(renewed(image, (topic.id, index), partition, terms).map(MetadataRecord::from));
+        }
+    }
+    records
+}
+
+/// What a partition becomes because something it depends on has changed: its brokers, or what holds for its topic.
+pub(super) fn renewed(
+    image: &MetadataImage,
+    id: (TopicId, PartitionIndex),
+    partition: &PartitionRegistration,
+    terms: Terms,
+) -> Option<PartitionChangeRecord> {
+    let acceptable = |id: BrokerId| is_acceptable_leader(image, partition, id);
+    partition_change(partition, id, Target::unchanged(partition), terms, &acceptable)
+}
+
+/// What holds for a topic when its leaders go.
+pub(super) fn terms_of(image: &MetadataImage, topic: &str, catalog: &dyn ConfigCatalog) -> Terms {
+    let election = if unclean_election_enabled(image, topic, catalog) { Election::Unclean } else { Election::Online };
+    let min_isr = eligible::is_enabled(image).then(|| catalog.min_insync_replicas(image, topic));
+    Terms { election, min_isr }
 }

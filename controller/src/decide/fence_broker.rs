@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use weir_protocol::ids::{BrokerEpoch, BrokerId};
 
 use super::broker_heartbeat::fence;
-use super::election::Departure;
+use super::election::{Departure, Logs};
 use super::register_broker::check_broker_epoch;
 use super::{ApiError, Context, Decision};
 use crate::image::MetadataImage;
@@ -34,7 +34,7 @@ pub(super) fn decide(
         Err(error) => return Decision::unchanged(Err(error)),
     };
     // Nobody knows whether it will come back with what it had.
-    let departure = Departure { broker: broker.id, logs_intact: false };
+    let departure = Departure { broker: broker.id, logs: Logs::Unknown };
     let records = if broker.fenced { Vec::new() } else { fence(image, broker, departure, context) };
     Decision { records, response: Ok(()) }
 }

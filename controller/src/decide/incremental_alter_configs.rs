@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use weir_protocol::error_code::ErrorCode;
 
 use super::config_changes::{self, AlterConfigsResponse, Existence};
-use super::{ApiError, Context, Decision};
+use super::{ApiError, Context, Decision, config_effects};
 use crate::image::{ConfigResource, MetadataImage, ResourceConfigs};
 use crate::record::ConfigRecord;
 
@@ -82,12 +82,13 @@ pub(super) fn decide(
     context: &mut Context<'_>,
 ) -> Decision<AlterConfigsResponse> {
     let context = &*context;
-    config_changes::decide_each(
+    let decision = config_changes::decide_each(
         &request.resources,
         |resource| &resource.resource,
         request.validate_only,
         |resource| alter(image, resource, context),
-    )
+    );
+    config_effects::followed(image, decision, context)
 }
 
 fn alter(
@@ -113,6 +114,7 @@ fn alter(
             records.push(config_changes::record(resource, &operation.key, after));
         }
     }
+    config_effects::check(image, resource, &records)?;
     config_changes::check(image, resource, &configs, Existence::Required, context)?;
     Ok(records)
 }

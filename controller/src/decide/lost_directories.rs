@@ -26,7 +26,8 @@ pub(super) fn placed_anew(image: &MetadataImage, broker: BrokerId) -> Vec<Metada
             let Some(replica) = replica.filter(|replica| !is_reserved(partition.directories[*replica])) else {
                 continue;
             };
-            let is_last = *partition.isr == [broker];
+            let (isr, eligible) = (&partition.isr, partition.eligible_leader_replicas());
+            let is_last = isr.iter().chain(eligible).chain(partition.last_known_elr()).all(|holder| *holder == broker);
             let mut directories = partition.directories.to_vec();
             directories[replica] = if is_last { DIRECTORY_LOST } else { DIRECTORY_UNASSIGNED };
             let change = PartitionChangeRecord::new(topic.id, index);

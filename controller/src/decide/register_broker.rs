@@ -14,10 +14,12 @@ use uuid::Uuid;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerEpoch, BrokerId};
 
-use super::election::{self, Departure};
+use super::election::{self, Departure, Logs};
 use super::lost_directories;
 use super::{ApiError, Context, Decision};
-use crate::image::{BrokerRegistration, DIRECTORY_LOST, METADATA_VERSION_FEATURE, MetadataImage};
+use crate::image::{
+    BrokerRegistration, DIRECTORY_LOST, METADATA_VERSION_FEATURE, MetadataImage, PartitionRegistration,
+};
 use crate::record::{BrokerEndpoint, BrokerFeature, MetadataRecord, RegisterBrokerRecord};
 
 /// The first hundred directory ids mean something else (`DirectoryId.reserved`).
@@ -44,6 +46,9 @@ pub struct RegisterBrokerRequest {
     pub fenced: bool,
     /// What may have happened to its logs since its last registration.
     pub log_state: LogState,
+    /// The epoch of the life in which its logs were last closed in order, if they were.
+    #[serde(default)]
+    pub previous_broker_epoch: Option<BrokerEpoch>,
     /// Whether the session of the earlier incarnation is still open; the controller knows, not the broker.
     pub earlier_session_open: bool,
 }
@@ -65,8 +70,8 @@ pub(super) fn decide(
     request: &RegisterBrokerRequest,
     context: &mut Context<'_>,
 ) -> Decision<RegisterBrokerResponse> {
-    let existing = image.broker(request.broker);
-    if let Err(error) = check(image, request, existing.map(|existing| &**existing)) {
+    let existing = image.broker(request.broker).map(|existing| &**existing);
+    if let Err(error) = check(image, request, existing) {
         return Decision::unchanged(Err(error));
     }
     let mut record = RegisterBrokerRecord {
@@ -93,9 +98,9 @@ pub(super) fn decide(
         }
         None => {
             let lost_all = existing.is_some_and(|existing| lost_directories::lost_all(existing, request));
-            let logs_intact = request.log_state == LogState::Intact && !lost_all;
-            let departure = Departure { broker: request.broker, logs_intact };
-            records = election::departure_updates(image, context.catalog, departure, |_| true);
+            let intact = request.log_state == LogState::Intact && !lost_all && !is_older_copy(existing, request);
+            let logs = if intact { Logs::Kept } else { Logs::MayBeLost };
+            records = departure(image, request, logs, context);
             if lost_all {
                 let anew = after(image, &records, |working| lost_directories::placed_anew(working, request.broker));
                 records.extend(anew);
@@ -110,6 +115,31 @@ pub(super) fn decide(
         records.extend(arrivals);
     }
     Decision { records, response: Ok(epoch) }
+}
+
+/// Ends the earlier incarnation. What lies in a directory that the new one does not bring is lost to it in any case.
+fn departure(
+    image: &MetadataImage,
+    request: &RegisterBrokerRequest,
+    logs: Logs,
+    context: &Context<'_>,
+) -> Vec<MetadataRecord> {
+    let broker = request.broker;
+    let is_brought = |partition: &PartitionRegistration| {
+        let directory = partition.directory_of(broker).filter(|directory| !is_reserved(*directory));
+        directory.is_none_or(|directory| request.log_dirs.contains(&directory))
+    };
+    let updates = |logs, affects: &dyn Fn(&PartitionRegistration) -> bool| {
+        election::departure_updates(image, context.catalog, Departure { broker, logs }, affects)
+    };
+    let mut records = updates(logs, &is_brought);
+    records.extend(updates(Logs::MayBeLost, &|partition| !is_brought(partition)));
+    records
+}
+
+/// Whether the logs were closed by an earlier life than the last: they are a copy, or the last life left them otherwise (KIP-966).
+fn is_older_copy(existing: Option<&BrokerRegistration>, request: &RegisterBrokerRequest) -> bool {
+    existing.zip(request.previous_broker_epoch).is_some_and(|(existing, closed_by)| existing.epoch != closed_by)
 }
 
 /// Whether a directory id means something else than a directory.

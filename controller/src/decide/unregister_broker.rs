@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::BrokerId;
 
-use super::election::{self, Departure};
+use super::election::{self, Departure, Logs};
 use super::{ApiError, Context, Decision};
 use crate::image::MetadataImage;
 use crate::record::UnregisterBrokerRecord;
@@ -28,7 +28,8 @@ pub(super) fn decide(
         let message = format!("Broker ID {} is not currently registered", request.broker);
         return Decision::unchanged(Err(ApiError::new(ErrorCode::BrokerIdNotRegistered, message)));
     };
-    let departure = Departure { broker: broker.id, logs_intact: false };
+    // Nobody will know, should it come back, what it comes back with.
+    let departure = Departure { broker: broker.id, logs: Logs::MayBeLost };
     let mut records = election::departure_updates(image, context.catalog, departure, |_| true);
     records.push(UnregisterBrokerRecord { broker: broker.id, broker_epoch: broker.epoch }.into());
     Decision { records, response: Ok(()) }

@@ -8,9 +8,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use weir_protocol::error_code::ErrorCode;
 
-use super::{ApiError, Context, Decision};
-use crate::image::{METADATA_VERSION_FEATURE, MetadataImage};
+use super::{ApiError, Context, Decision, eligible};
+use crate::image::{ELIGIBLE_LEADER_REPLICAS_FEATURE, METADATA_VERSION_FEATURE, MetadataImage};
 use crate::record::{FeatureLevelRecord, MetadataRecord};
+
+/// The `metadata.version` (4.0-IV1) from which on partitions' records may name eligible leaders.
+const FIRST_VERSION_WITH_ELIGIBLE_LEADERS: i16 = 23;
 
 /// Finalizes feature levels.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +58,7 @@ pub(super) fn decide(
     let mut records = Vec::new();
     for update in &request.updates {
         let outcome = if seen.insert(&update.name) {
-            check(image, update, context)
+            check(image, update, context).and_then(|()| check_dependency(image, request, update))
         } else {
             Err("The feature appears more than once.".to_owned())
         };
@@ -65,6 +68,7 @@ pub(super) fn decide(
             return Decision::unchanged(Err(ApiError::new(ErrorCode::InvalidUpdateVersion, message)));
         }
         if update.level != image.feature_level(&update.name) {
+            records.extend(effects(image, update));
             let record = FeatureLevelRecord { name: update.name.clone(), level: update.level };
             records.push(MetadataRecord::from(record));
         }
@@ -105,6 +109,36 @@ fn check(image: &MetadataImage, update: &FeatureUpdate, context: &Context<'_>) -
         );
     }
     Ok(())
+}
+
+/// What else becomes true with a level.
+fn effects(image: &MetadataImage, update: &FeatureUpdate) -> Vec<MetadataRecord> {
+    match (&*update.name, update.level) {
+        (ELIGIBLE_LEADER_REPLICAS_FEATURE, 0) => eligible::when_disabled(image),
+        (ELIGIBLE_LEADER_REPLICAS_FEATURE, _) => eligible::when_enabled(image),
+        _ => Vec::new(),
+    }
+}
+
+/// Records of eligible leaders are known from 4.0 on (Kafka's `EligibleLeaderReplicasVersion`).
+fn check_dependency(
+    image: &MetadataImage,
+    request: &UpdateFeaturesRequest,
+    update: &FeatureUpdate,
+) -> Result<(), String> {
+    let level_to_be = |name: &str| {
+        let asked = request.updates.iter().find(|update| &*update.name == name);
+        asked.map_or_else(|| image.feature_level(name), |update| update.level)
+    };
+    let is_known = level_to_be(METADATA_VERSION_FEATURE) >= FIRST_VERSION_WITH_ELIGIBLE_LEADERS;
+    let (eligible, name) = (level_to_be(ELIGIBLE_LEADER_REPLICAS_FEATURE), &update.name);
+    let concerned = [ELIGIBLE_LEADER_REPLICAS_FEATURE, METADATA_VERSION_FEATURE].contains(&&**name);
+    if eligible == 0 || is_known || !concerned {
+        return Ok(());
+    }
+    Err(format!(
+        "{ELIGIBLE_LEADER_REPLICAS_FEATURE} could not be set to {eligible} because it depends on metadata.version={FIRST_VERSION_WITH_ELIGIBLE_LEADERS}"
+    ))
 }
 
 /// Kafka's words for a level that someone cannot run.

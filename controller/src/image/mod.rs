@@ -36,6 +36,9 @@ pub const METADATA_VERSION_FEATURE: &str = "metadata.version";
 /// The name of the feature that gates Weir's own records.
 pub const WEIR_METADATA_VERSION_FEATURE: &str = "weir.metadata.version";
 
+/// The name of the feature that keeps eligible leader replicas (KIP-966).
+pub const ELIGIBLE_LEADER_REPLICAS_FEATURE: &str = "eligible.leader.replicas.version";
+
 /// How far the metadata log has been applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppliedPosition {

@@ -110,6 +110,7 @@ fn register(controller: &Controller) -> RegisterBrokerRequest {
         log_dirs: vec![Uuid::from_u128(0x1001)],
         fenced: false,
         log_state: LogState::Intact,
+        previous_broker_epoch: None,
         earlier_session_open: false,
     }
 }

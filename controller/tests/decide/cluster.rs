@@ -14,7 +14,7 @@ use weir_controller::record::{
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch, PartitionIndex};
 
-/// Knows three topic configs, of which `cleanup.policy` is a list.
+/// Knows four topic configs, of which `cleanup.policy` is a list.
 pub(crate) struct FewConfigs;
 
 impl ConfigCatalog for FewConfigs {
@@ -24,7 +24,8 @@ impl ConfigCatalog for FewConfigs {
         configs: &ResourceConfigs,
         _existing: &ResourceConfigs,
     ) -> Result<(), ApiError> {
-        const KNOWN: [&str; 3] = ["cleanup.policy", "retention.ms", "unclean.leader.election.enable"];
+        const KNOWN: [&str; 4] =
+            ["cleanup.policy", "min.insync.replicas", "retention.ms", "unclean.leader.election.enable"];
         match configs.keys().find(|key| !KNOWN.contains(&&***key)) {
             Some(key) if resource.resource_type == ConfigResourceType::Topic => {
                 Err(ApiError::new(ErrorCode::InvalidConfig, format!("Unknown topic config name: {key}")))

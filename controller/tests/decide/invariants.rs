@@ -9,8 +9,8 @@ use weir_controller::decide::{
     ElectLeadersRequest, ElectionType, IsrMember, LogState, NewTopic, PartitionIsrChange, RegisterBrokerRequest,
     TopicIsrChanges, TopicRef, UnregisterBrokerRequest,
 };
-use weir_controller::image::{ConfigResource, MetadataImage, PartitionRegistration};
-use weir_controller::record::BrokerFeature;
+use weir_controller::image::{ConfigResource, ELIGIBLE_LEADER_REPLICAS_FEATURE, MetadataImage, PartitionRegistration};
+use weir_controller::record::{BrokerFeature, FeatureLevelRecord};
 use weir_protocol::ids::{BrokerEpoch, BrokerId, Offset, PartitionIndex, TopicId};
 
 use crate::cluster::{Cluster, directory};
@@ -26,6 +26,8 @@ enum Step {
     Elect { unclean: bool },
     Alter { topic: usize, partition: i32, members: Vec<i32> },
 }
+
+const MIN_ISR: usize = 2;
 
 const TOPICS: [&str; 3] = ["a", "b", "c"];
 
@@ -61,15 +63,18 @@ fn request(step: &Step, image: &MetadataImage) -> Option<ControllerRequest> {
             cluster_id: "cluster".into(),
             incarnation_id: Uuid::from_u128(incarnation),
             endpoints: vec![],
-            features: vec![BrokerFeature {
-                name: "metadata.version".into(),
-                min_supported_level: 7,
-                max_supported_level: 29,
-            }],
+            features: [("metadata.version", 29), (ELIGIBLE_LEADER_REPLICAS_FEATURE, 1)]
+                .map(|(name, max_supported_level)| BrokerFeature {
+                    name: name.into(),
+                    min_supported_level: 0,
+                    max_supported_level,
+                })
+                .to_vec(),
             rack: None,
             log_dirs: vec![directory(broker)],
             fenced,
             log_state: if intact { LogState::Intact } else { LogState::TailsMayBeLost },
+            previous_broker_epoch: None,
             earlier_session_open: false,
         }
         .into(),
@@ -119,13 +124,25 @@ fn request(step: &Step, image: &MetadataImage) -> Option<ControllerRequest> {
 
 /// What must hold of a partition, whatever has happened.
 fn check_partition(image: &MetadataImage, partition: &PartitionRegistration) -> Result<(), TestCaseError> {
-    prop_assert!(!partition.isr.is_empty(), "an ISR is never empty: {partition:?}");
-    prop_assert!(partition.isr.iter().all(|member| partition.replicas.contains(member)));
+    let (eligible, keeps_eligible) =
+        (partition.eligible_leader_replicas(), image.feature_level(ELIGIBLE_LEADER_REPLICAS_FEATURE) > 0);
+    if !keeps_eligible {
+        prop_assert!(!partition.isr.is_empty(), "an ISR is never empty: {partition:?}");
+        prop_assert!(eligible.is_empty() && partition.last_known_elr().is_empty());
+    }
+    let outsiders = eligible.iter().chain(partition.last_known_elr());
+    prop_assert!(partition.isr.iter().chain(outsiders).all(|member| partition.replicas.contains(member)));
+    prop_assert!(!eligible.iter().any(|member| partition.isr.contains(member)), "in sync or eligible: {partition:?}");
+    let enough = MIN_ISR.min(partition.replicas.len());
+    prop_assert!(partition.isr.len() < enough || eligible.is_empty(), "eligible for what? {partition:?}");
+    let holders = partition.isr.iter().chain(eligible).chain(partition.last_known_elr());
+    prop_assert!(holders.count() > 0, "somebody has what was committed: {partition:?}");
     prop_assert_eq!(partition.directories.len(), partition.replicas.len());
     if partition.has_leader() {
         prop_assert!(partition.isr.contains(&partition.leader), "a leader is in sync: {partition:?}");
     }
-    let someone_could_lead = partition.isr.iter().any(|member| image.is_active(*member));
+    let holders = if partition.isr.is_empty() { eligible } else { &partition.isr };
+    let someone_could_lead = holders.iter().any(|member| image.is_active(*member));
     if someone_could_lead {
         prop_assert!(image.is_active(partition.leader), "who can lead leads: {partition:?}");
     }
@@ -140,8 +157,14 @@ proptest! {
     fn leaders_are_in_sync_and_epochs_never_go_back(
         steps in prop::collection::vec(any_step(), 0..60),
         unclean in any::<bool>(),
+        keeps_eligible in any::<bool>(),
     ) {
         let mut cluster = Cluster::of(&[1, 2, 3]);
+        if keeps_eligible {
+            cluster.apply(FeatureLevelRecord { name: ELIGIBLE_LEADER_REPLICAS_FEATURE.into(), level: 1 });
+            cluster =
+                cluster.with_config(ConfigResource::default_broker(), "min.insync.replicas", &MIN_ISR.to_string());
+        }
         if unclean {
             let brokers = ConfigResource::default_broker();
             cluster = cluster.with_config(brokers, "unclean.leader.election.enable", "true");

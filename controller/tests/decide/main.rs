@@ -10,6 +10,7 @@ mod create_partitions;
 mod create_topics;
 mod delete_topics;
 mod elect_leaders;
+mod eligible_leaders;
 mod fence_broker;
 mod form_cluster;
 mod incremental_alter_configs;

@@ -25,6 +25,7 @@ fn request(broker: i32) -> RegisterBrokerRequest {
         log_dirs: vec![directory(broker)],
         fenced: false,
         log_state: LogState::Intact,
+        previous_broker_epoch: None,
         earlier_session_open: false,
     }
 }

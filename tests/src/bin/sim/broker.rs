@@ -2,13 +2,16 @@
 //!
 //! It acts as leader or follower only once the metadata it has applied tells of its own registration in this life.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 use weir_broker::replication::{
     Candidate, FetchedPartition, FollowerFetch, FollowerState, FollowerStep, IsrProposal, LeaderState, LocalLog,
     LogAtElection, Restart, Terms,
 };
-use weir_controller::decide::{AlteredPartition, BrokerHeartbeatRequest, IsrMember};
+use weir_controller::decide::{AlteredPartition, BrokerHeartbeatRequest, IsrMember, LogState};
 use weir_controller::image::{MetadataImage, PartitionRegistration};
+use weir_controller::record::PartitionChangeRecord;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch, PartitionIndex, TopicId};
 
@@ -24,6 +27,8 @@ const HEARTBEAT_INTERVAL_MS: i64 = 300;
 const REGISTER_INTERVAL_MS: i64 = 200;
 const LAG_CHECK_INTERVAL_MS: i64 = 500;
 const CHECKPOINT_INTERVAL_MS: i64 = 700;
+/// How often everything is flushed; what came since may be lost with the power.
+const FLUSH_INTERVAL_MS: i64 = 1_100;
 /// How long an unanswered request is waited for.
 const REQUEST_TIMEOUT_MS: i64 = 600;
 /// Records an answer to a fetch holds at most.
@@ -60,6 +65,8 @@ pub(crate) struct Broker {
     bug: Option<Bug>,
     incarnation: Uuid,
     epoch: Option<BrokerEpoch>,
+    /// Whether its logs may have lost their tails, as long as the controller does not know.
+    pub(crate) log_state: LogState,
     pub(crate) image: MetadataImage,
     pub(crate) applied: usize,
     pub(crate) replicas: Vec<Replica>,
@@ -68,6 +75,7 @@ pub(crate) struct Broker {
     last_registration_ms: i64,
     last_lag_check_ms: i64,
     last_checkpoint_ms: i64,
+    last_flush_ms: i64,
 }
 
 impl Broker {
@@ -79,6 +87,7 @@ impl Broker {
             bug,
             incarnation,
             epoch: None,
+            log_state: LogState::Intact,
             image: MetadataImage::default(),
             applied: 0,
             replicas: (0..partitions).map(|_| replica()).collect(),
@@ -87,6 +96,16 @@ impl Broker {
             last_registration_ms: i64::MIN / 2,
             last_lag_check_ms: i64::MIN / 2,
             last_checkpoint_ms: i64::MIN / 2,
+            last_flush_ms: i64::MIN / 2,
+        }
+    }
+
+    /// The machine loses power. Of each log a part stays of what was not flushed: so many thousandths.
+    pub(crate) fn cut_power(&mut self, mut kept: impl FnMut() -> usize) {
+        self.log_state = LogState::TailsMayBeLost;
+        for replica in &mut self.replicas {
+            replica.role = Role::Idle;
+            replica.log.cut_power(kept());
         }
     }
 
@@ -111,7 +130,10 @@ impl Broker {
         match self.epoch {
             None if now_ms - self.last_registration_ms >= REGISTER_INTERVAL_MS => {
                 self.last_registration_ms = now_ms;
-                out.push((Address::Controller, Message::Register { broker: self.id, incarnation: self.incarnation }));
+                let trusted = self.bug == Some(Bug::TrustUncleanStart);
+                let log_state = if trusted { LogState::Intact } else { self.log_state };
+                let (broker, incarnation) = (self.id, self.incarnation);
+                out.push((Address::Controller, Message::Register { broker, incarnation, log_state }));
             }
             Some(epoch) if now_ms - self.last_heartbeat_ms >= HEARTBEAT_INTERVAL_MS => {
                 self.last_heartbeat_ms = now_ms;
@@ -128,7 +150,14 @@ impl Broker {
         if checkpoint {
             self.last_checkpoint_ms = now_ms;
         }
+        let flush = now_ms - self.last_flush_ms >= FLUSH_INTERVAL_MS;
+        if flush {
+            self.last_flush_ms = now_ms;
+        }
         for partition in 0..self.replicas.len() {
+            if flush {
+                self.replicas[partition].log.flush();
+            }
             if checkpoint {
                 self.replicas[partition].log.checkpoint();
             }
@@ -165,6 +194,7 @@ impl Broker {
             Message::Registered { incarnation, epoch } if incarnation == self.incarnation => {
                 // The metadata may have told of it already.
                 self.epoch = Some(epoch);
+                self.log_state = LogState::Intact;
                 for partition in 0..self.replicas.len() {
                     self.take_role(partition, now_ms, out);
                 }
@@ -206,6 +236,11 @@ impl Broker {
         let acts = self.acts();
         let index = PartitionIndex(partition as i32);
         let registration = self.image.partition(self.topic, index).filter(|_| acts).cloned();
+        let commits_below = self.bug == Some(Bug::CommitBelowMinIsr);
+        let registration = registration.map(|registration| match commits_below {
+            true => Arc::new(without_eligible(&registration)),
+            false => registration,
+        });
         let replica = &mut self.replicas[partition];
         let Some(registration) = registration else {
             return replica.drop_role(partition, out);
@@ -226,7 +261,8 @@ impl Broker {
                 replica.drop_role(partition, out);
                 let local = IsrMember { broker: self.id, broker_epoch: self.epoch.unwrap_or(BrokerEpoch::NONE) };
                 let log = LogAtElection { log_end, own_end: log_end, high_watermark: replica.log.high_watermark() };
-                let terms = Terms { min_insync: MIN_INSYNC, max_lag_ms: MAX_LAG_MS };
+                let min_insync = if commits_below { 1 } else { MIN_INSYNC };
+                let terms = Terms { min_insync, max_lag_ms: MAX_LAG_MS };
                 let state = Box::new(LeaderState::new(local, &registration, log, terms, now_ms));
                 let high_watermark = state.high_watermark();
                 replica.role = Role::Leader { state, waiting: Vec::new(), asked_ms: now_ms };
@@ -381,9 +417,12 @@ impl Broker {
         partition: usize,
         epoch: LeaderEpoch,
         asked: PartitionEpoch,
-        outcome: Result<AlteredPartition, ErrorCode>,
+        mut outcome: Result<AlteredPartition, ErrorCode>,
         out: &mut Outbox,
     ) {
+        if let (Some(Bug::CommitBelowMinIsr), Ok(altered)) = (self.bug, &mut outcome) {
+            altered.eligible_leader_replicas.clear();
+        }
         let replica = &mut self.replicas[partition];
         let Role::Leader { state, .. } = &mut replica.role else { return };
         if state.leader_epoch() != epoch {
@@ -446,6 +485,17 @@ impl Replica {
 
 fn still_leads(state: &LeaderState, registration: &PartitionRegistration, id: BrokerId) -> bool {
     registration.leader == id && registration.leader_epoch == state.leader_epoch()
+}
+
+/// The registration as a leader sees it that does not know of eligible leaders.
+fn without_eligible(registration: &PartitionRegistration) -> PartitionRegistration {
+    let forget = PartitionChangeRecord {
+        eligible_leader_replicas: Some(Vec::new()),
+        ..PartitionChangeRecord::new(TopicId::nil(), PartitionIndex(0))
+    };
+    let mut forgetful = registration.after(&forget);
+    forgetful.partition_epoch = registration.partition_epoch;
+    forgetful
 }
 
 fn candidate(image: &MetadataImage, broker: BrokerId) -> Option<Candidate> {

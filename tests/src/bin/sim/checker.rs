@@ -5,12 +5,13 @@
 //! | one leader an epoch | two brokers lead a partition in the same leader epoch |
 //! | the committed prefix never changes | a leader's high watermark covers a record that differs from what was committed there |
 //! | the high watermark never goes back | a leader tells one below what was told in the same epoch |
-//! | who is in sync has it all | a member of the ISR, as the controller knows it, lacks a committed record |
+//! | who is in sync has it all | a member of the ISR, or an eligible leader, as the controller knows them, lacks a committed record |
 //! | nothing acknowledged is lost or moved | an acknowledged record is not committed at the offset that was said |
 
 use std::collections::BTreeMap;
 
 use weir_broker::replication::LocalLog;
+use weir_controller::decide::LogState;
 use weir_controller::image::MetadataImage;
 use weir_protocol::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicId};
 
@@ -95,15 +96,19 @@ impl Checker {
 
     pub(crate) fn look_at_isr(&mut self, image: &MetadataImage, topic: TopicId, broker: &Broker) {
         for (partition, replica) in broker.replicas.iter().enumerate() {
-            let registration = image.partition(topic, PartitionIndex(partition as i32));
-            if !registration.is_some_and(|registration| registration.isr.contains(&broker.id)) {
+            let Some(registration) = image.partition(topic, PartitionIndex(partition as i32)) else { continue };
+            let is_eligible = registration.eligible_leader_replicas().contains(&broker.id);
+            // Until it has registered, the controller cannot know what a power cut took.
+            let is_known = broker.log_state == LogState::Intact;
+            if !is_known || !(registration.isr.contains(&broker.id) || is_eligible) {
                 continue;
             }
             let committed = &self.committed[partition];
             let Some(last) = committed.len().checked_sub(1) else { continue };
             if replica.log.entries().get(last).map(|entry| entry.value) != Some(committed[last]) {
                 let end = replica.log.log_end_offset();
-                let name = format!("broker {} is in sync with partition {partition}", broker.id);
+                let what = if is_eligible { "eligible for" } else { "in sync with" };
+                let name = format!("broker {} is {what} partition {partition}", broker.id);
                 self.break_rule(format!("{name} and lacks what is committed at {last}; its log ends at {end}"));
             }
         }

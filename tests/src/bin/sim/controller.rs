@@ -12,7 +12,7 @@ use weir_controller::decide::{
     ControllerResponse, Defaults, FenceBrokerRequest, LogState, PartitionIsrChange, RegisterBrokerRequest,
     TopicIsrChanges, decide,
 };
-use weir_controller::image::{ConfigResource, MetadataImage, ResourceConfigs};
+use weir_controller::image::{ConfigResource, ELIGIBLE_LEADER_REPLICAS_FEATURE, MetadataImage, ResourceConfigs};
 use weir_controller::liveness::Liveness;
 use weir_controller::record::{
     BrokerFeature, ClusterIdRecord, ConfigRecord, ConfigResourceType, FeatureLevelRecord, LeaderRecoveryState,
@@ -20,6 +20,7 @@ use weir_controller::record::{
 };
 use weir_protocol::ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch, PartitionIndex, TopicId};
 
+use crate::broker::MIN_INSYNC;
 use crate::message::{Address, Commit, Message};
 use crate::planted::Bug;
 
@@ -44,6 +45,10 @@ impl ConfigCatalog for NoConfigs {
     fn default_value(&self, _: ConfigResourceType, _: &str) -> Option<String> {
         None
     }
+
+    fn min_insync_replicas(&self, _: &MetadataImage, _: &str) -> usize {
+        MIN_INSYNC
+    }
 }
 
 pub(crate) struct Controller {
@@ -64,6 +69,7 @@ impl Controller {
         let mut records: Vec<MetadataRecord> = vec![
             ClusterIdRecord { cluster_id: CLUSTER.into() }.into(),
             FeatureLevelRecord { name: FEATURE.into(), level: 25 }.into(),
+            FeatureLevelRecord { name: ELIGIBLE_LEADER_REPLICAS_FEATURE.into(), level: 1 }.into(),
             TopicRecord { name: TOPIC.into(), topic_id: topic }.into(),
         ];
         let rotated = |by: usize| {
@@ -127,7 +133,9 @@ impl Controller {
 
     pub(crate) fn on_message(&mut self, now_ms: i64, message: Message) -> Option<(Address, Message)> {
         match message {
-            Message::Register { broker, incarnation } => self.register(now_ms, broker, incarnation),
+            Message::Register { broker, incarnation, log_state } => {
+                self.register(now_ms, broker, incarnation, log_state)
+            }
             Message::Heartbeat(request) => self.heartbeat(now_ms, request),
             Message::MetadataFetch { broker, from } => {
                 let commits = self.log.get(from..)?.to_vec();
@@ -155,18 +163,30 @@ impl Controller {
         }
     }
 
-    fn register(&mut self, now_ms: i64, broker: BrokerId, incarnation: Uuid) -> Option<(Address, Message)> {
-        let feature = BrokerFeature { name: FEATURE.into(), min_supported_level: 7, max_supported_level: 29 };
+    fn register(
+        &mut self,
+        now_ms: i64,
+        broker: BrokerId,
+        incarnation: Uuid,
+        log_state: LogState,
+    ) -> Option<(Address, Message)> {
+        let features = [(FEATURE, 29), (ELIGIBLE_LEADER_REPLICAS_FEATURE, 1)];
+        let feature = |(name, max_supported_level): (&str, i16)| BrokerFeature {
+            name: name.into(),
+            min_supported_level: 0,
+            max_supported_level,
+        };
         let request = RegisterBrokerRequest {
             broker,
             cluster_id: CLUSTER.into(),
             incarnation_id: incarnation,
             endpoints: Vec::new(),
-            features: vec![feature],
+            features: features.map(feature).to_vec(),
             rack: None,
             log_dirs: vec![directory(broker)],
             fenced: true,
-            log_state: LogState::Intact,
+            log_state,
+            previous_broker_epoch: None,
             earlier_session_open: false,
         };
         let ControllerResponse::RegisterBroker(response) = self.decide(request) else { return None };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 use weir_broker::replication::{FetchedPartition, FollowerFetch, IsrProposal};
-use weir_controller::decide::{AlteredPartition, BrokerHeartbeatRequest};
+use weir_controller::decide::{AlteredPartition, BrokerHeartbeatRequest, LogState};
 use weir_controller::record::MetadataRecord;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch};
@@ -28,6 +28,7 @@ pub(crate) enum Message {
     Register {
         broker: BrokerId,
         incarnation: Uuid,
+        log_state: LogState,
     },
     Registered {
         incarnation: Uuid,

@@ -17,6 +17,8 @@ pub(crate) struct ModelLog {
     high_watermark: i64,
     /// The high watermark as it stands on disk: what a restarted process knows.
     checkpointed: i64,
+    /// How many records a power cut cannot take.
+    flushed: usize,
 }
 
 impl ModelLog {
@@ -37,6 +39,7 @@ impl ModelLog {
     pub(crate) fn truncate(&mut self, to: Offset) {
         self.entries.truncate(usize::try_from(to.get()).unwrap_or(0));
         self.high_watermark = self.high_watermark.min(self.entries.len() as i64);
+        self.flushed = self.flushed.min(self.entries.len());
     }
 
     /// Moves the high watermark forward, as far as the log goes.
@@ -46,6 +49,17 @@ impl ModelLog {
 
     pub(crate) fn checkpoint(&mut self) {
         self.checkpointed = self.high_watermark;
+    }
+
+    pub(crate) fn flush(&mut self) {
+        self.flushed = self.entries.len();
+    }
+
+    /// The machine loses power: some part of what was not flushed is gone, from the end. `kept` says how much stays, in thousandths.
+    pub(crate) fn cut_power(&mut self, kept: usize) {
+        let at_risk = self.entries.len() - self.flushed;
+        self.entries.truncate(self.flushed + at_risk * kept / 1_000);
+        self.crash();
     }
 
     /// The process ends: what it wrote is in the page cache and stays, what it knew is as old as the checkpoint.
@@ -72,7 +86,10 @@ impl LocalLog for ModelLog {
     }
 
     fn epoch_end(&self, epoch: LeaderEpoch) -> Option<EpochEnd> {
-        let last = self.entries.iter().rposition(|entry| entry.epoch <= epoch)?;
+        let Some(last) = self.entries.iter().rposition(|entry| entry.epoch <= epoch) else {
+            // An epoch older than all known ends where the first known begins, as in the real log.
+            return Some(EpochEnd { epoch, end_offset: Offset(0) });
+        };
         Some(EpochEnd { epoch: self.entries[last].epoch, end_offset: Offset(last as i64 + 1) })
     }
 }

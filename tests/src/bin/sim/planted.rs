@@ -17,6 +17,10 @@ pub(crate) enum Bug {
     ForgetProposal,
     /// The controller elects any replica that lives, in sync or not.
     ElectOutsideIsr,
+    /// A leader goes on committing while fewer replicas are in sync than it takes to know who else has everything.
+    CommitBelowMinIsr,
+    /// A machine that lost power is taken at its word that its logs are what they were.
+    TrustUncleanStart,
     /// A follower takes the answer to an earlier fetch for one to the fetch under way.
     AppendLateAnswers,
 }

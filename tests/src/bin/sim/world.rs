@@ -1,7 +1,8 @@
 //! The simulated world: one seed decides what happens, in which order, and what goes wrong.
 //!
 //! Time is a number. Messages are lost, late, repeated and overtaken; links are cut, one way or both; processes end and come back with what the
-//! page cache kept; machines freeze and come back believing that no time has passed for the others; every clock has its own idea of the hour. After
+//! page cache kept; machines lose power, one at a time, and come back with what they had flushed; they freeze and come back believing that no
+//! time has passed for the others; every clock has its own idea of the hour, and of how long one takes. After
 //! each event the rules of `checker` hold, and once the world is healed, everything is as it should be.
 
 use std::cmp::Reverse;
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use uuid::Uuid;
+use weir_controller::decide::LogState;
 use weir_protocol::ids::{BrokerId, TopicId};
 
 use crate::broker::{Broker, Outbox};
@@ -30,6 +32,8 @@ const PRODUCE_INTERVAL_MS: i64 = 25;
 const FAULT_INTERVAL_MS: i64 = 700;
 /// Clocks differ by up to an hour.
 const MAX_SKEW_MS: i64 = 3_600_000;
+/// They run fast or slow by as much.
+const MAX_DRIFT_PERCENT: i64 = 3;
 
 enum Event {
     Deliver { from: Address, to: Address, message: Message },
@@ -46,6 +50,14 @@ struct Machine {
     alive: bool,
     frozen_until_ms: i64,
     skew_ms: i64,
+    drift_percent: i64,
+}
+
+impl Machine {
+    /// The time as this machine knows it.
+    fn clock_ms(&self, now_ms: i64) -> i64 {
+        now_ms + now_ms * self.drift_percent / 100 + self.skew_ms
+    }
 }
 
 /// What a seed led to.
@@ -69,6 +81,8 @@ pub(crate) struct World {
     /// Until when a direction is cut.
     cuts: BTreeMap<(Address, Address), i64>,
     loss_percent: u32,
+    /// The machine that lost power last, until it is in sync with everything again: what all replicas lose at once is lost.
+    powerless: Option<usize>,
     checker: Checker,
     next_value: u64,
     digest: u64,
@@ -105,6 +119,7 @@ impl World {
             alive: true,
             frozen_until_ms: 0,
             skew_ms: random.random_range(-MAX_SKEW_MS..MAX_SKEW_MS),
+            drift_percent: random.random_range(-MAX_DRIFT_PERCENT..=MAX_DRIFT_PERCENT),
         };
         let machines: Vec<_> = ids.iter().map(machine).collect();
         let mut world = Self {
@@ -117,6 +132,7 @@ impl World {
             machines,
             cuts: BTreeMap::new(),
             loss_percent: 0,
+            powerless: None,
             checker: Checker::new(PARTITIONS),
             next_value: 0,
             digest: 0xcbf2_9ce4_8422_2325,
@@ -193,7 +209,8 @@ impl World {
             return;
         }
         let mut out = Outbox::new();
-        act(&mut machine.broker, self.now_ms + machine.skew_ms, &mut out);
+        let clock_ms = machine.clock_ms(self.now_ms);
+        act(&mut machine.broker, clock_ms, &mut out);
         self.checker.look_at(&mut self.machines[index].broker);
         let from = Address::Broker(self.machines[index].broker.id);
         for (to, message) in out {
@@ -257,7 +274,7 @@ impl World {
         self.faults += 1;
         let index = self.random.random_range(0..self.machines.len());
         let for_ms = self.random.random_range(50..4_000);
-        match self.random.random_range(0..6) {
+        match self.random.random_range(0..8) {
             0 | 1 if self.machines[index].alive => {
                 self.machines[index].alive = false;
                 self.schedule(for_ms, Event::Restart(index));
@@ -275,6 +292,13 @@ impl World {
                 }
             }
             4 => self.loss_percent = self.random.random_range(0..30),
+            5 | 6 if self.may_lose_power(index) => {
+                self.powerless = Some(index);
+                let random = &mut self.random;
+                self.machines[index].broker.cut_power(|| random.random_range(0..1_000));
+                self.machines[index].alive = false;
+                self.schedule(for_ms, Event::Restart(index));
+            }
             // Cut off from everybody.
             _ => {
                 let id = self.machines[index].broker.id;
@@ -285,6 +309,19 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Whether what this machine loses is on another.
+    fn may_lose_power(&self, index: usize) -> bool {
+        let Some(before) = self.powerless.filter(|before| *before != index) else { return self.machines[index].alive };
+        let id = self.machines[before].broker.id;
+        let is_whole = (0..PARTITIONS).all(|partition| {
+            let partition = weir_protocol::ids::PartitionIndex(partition as i32);
+            let registration = self.controller.image.partition(TOPIC, partition);
+            registration.is_some_and(|registration| registration.isr.contains(&id))
+        });
+        let knows = self.machines[before].broker.log_state == LogState::Intact;
+        is_whole && knows && self.machines[before].alive && self.machines[index].alive
     }
 
     fn heal(&mut self) {

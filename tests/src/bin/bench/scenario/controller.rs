@@ -156,6 +156,7 @@ fn registration(controller: &Controller, broker: i32) -> RegisterBrokerRequest {
         log_dirs: vec![Uuid::from_u64_pair(1, u64::from(broker.unsigned_abs()))],
         fenced: false,
         log_state: LogState::Intact,
+        previous_broker_epoch: None,
         earlier_session_open: false,
     }
 }
