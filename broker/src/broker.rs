@@ -191,6 +191,26 @@ impl Broker {
         }
     }
 
+    /// Waits until what was appended in `leader_epoch` is `flushed`, if that was asked for, and until it is certain that this broker led in that
+    /// epoch then.
+    pub async fn still_led(
+        &self,
+        partition: &Partition,
+        leader_epoch: LeaderEpoch,
+        flushed: Option<oneshot::Receiver<io::Result<()>>>,
+        deadline: Instant,
+    ) -> Result<(), PartitionError> {
+        if let Some(flushed) = flushed {
+            until_flushed(flushed, deadline).await?;
+        }
+        let certain = tokio::time::timeout_at(deadline, self.lifecycle.presence().until_certain());
+        certain.await.map_err(|_| PartitionError::from(ErrorCode::RequestTimedOut))?;
+        match partition.check_leadership(LeaderEpoch::NONE)? {
+            epoch if epoch == leader_epoch => Ok(()),
+            _ => Err(ErrorCode::NotLeaderOrFollower.into()),
+        }
+    }
+
     /// Creates topics that clients asked for by name, with the defaults. What goes wrong is told by the topics' absence.
     pub async fn create_automatically(&self, names: Vec<String>) {
         let internal = |name: &str| name == OFFSETS_TOPIC;

@@ -68,6 +68,27 @@ impl ControllerClient {
         request: ControllerRequest,
         deadline: Instant,
     ) -> Result<ControllerResponse, SubmitError> {
+        // What a broker asks for itself it need not see first: one that is behind is heard all the same.
+        let is_seen = lane(&request) == Lane::Changes;
+        self.submit_until(request, deadline, is_seen).await
+    }
+
+    /// [`ControllerClient::submit`] of what a broker asks for itself; answered once the metadata that the active controller answered by are
+    /// applied here, if they are to be seen.
+    pub(crate) async fn submit_for_itself(
+        &self,
+        request: ControllerRequest,
+        is_seen: bool,
+    ) -> Result<ControllerResponse, SubmitError> {
+        self.submit_until(request, Instant::now() + DEFAULT_TIMEOUT, is_seen).await
+    }
+
+    async fn submit_until(
+        &self,
+        request: ControllerRequest,
+        deadline: Instant,
+        is_seen: bool,
+    ) -> Result<ControllerResponse, SubmitError> {
         let Some(links) = &self.links else { return self.controller.submit(request).await };
         let mut forwarding = Forwarding { lane: lane(&request), request, body: None };
         loop {
@@ -93,8 +114,7 @@ impl ControllerClient {
                 Err(SubmitError::NotController { .. }) => {}
                 Err(error) => return Err(error),
                 Ok((response, applied)) => {
-                    // What a broker asks for itself it need not see first: one that is behind is heard all the same.
-                    if let Some(applied) = applied.filter(|_| forwarding.lane == Lane::Changes) {
+                    if let Some(applied) = applied.filter(|_| is_seen) {
                         self.until_visible(applied).await;
                     }
                     return Ok(response);

@@ -82,6 +82,11 @@ impl Terms {
     fn is_follower(&self) -> bool {
         matches!(self.requester, Requester::Follower { .. })
     }
+
+    /// Whether a consumer must wait until this broker knows what it still leads.
+    fn is_held(&self, call: &Call) -> bool {
+        !self.is_follower() && !call.broker.lifecycle.presence().is_certain()
+    }
 }
 
 pub(super) fn handle(call: Call, request: FetchRequest) -> Dispatch {
@@ -93,8 +98,10 @@ pub(super) fn handle(call: Call, request: FetchRequest) -> Dispatch {
         Ok(plan) => plan,
         Err(code) => return Dispatch::Ready(refuse(&call, code)),
     };
+    let is_held = terms.is_held(&call);
     let look = take_look(&call, &plan, &terms, true);
-    if look.is_urgent || look.bytes >= terms.min_bytes || max_wait.is_zero() || plan.partitions.is_empty() {
+    let is_enough = (look.is_urgent || look.bytes >= terms.min_bytes) && !is_held;
+    if is_enough || max_wait.is_zero() || plan.partitions.is_empty() {
         return Dispatch::Ready(answer(&call, &plan, &terms, look));
     }
     let deadline = Instant::now() + max_wait;
@@ -130,6 +137,10 @@ async fn ripen(
     // When a follower is told what is no record.
     let mut news_at: Option<Instant> = None;
     loop {
+        if terms.is_held(call) {
+            // If it does not come to know in time, the look finds nothing that it leads.
+            let _ = tokio::time::timeout_at(deadline, call.broker.lifecycle.presence().until_certain()).await;
+        }
         let look = take_look(call, plan, terms, false);
         let now = Instant::now();
         let is_time = news_at.is_some_and(|at| now >= at);

@@ -53,6 +53,8 @@ struct Pending {
     required: (Offset, LeaderEpoch),
     /// Told when the records are durable, where the topic asks for that.
     flushed: Option<oneshot::Receiver<io::Result<()>>>,
+    /// Whether it waits for no replica, but for this broker to know that it still leads.
+    held: bool,
     /// Where in the response its answer stands.
     place: (usize, usize),
 }
@@ -63,6 +65,8 @@ pub(super) fn handle(call: Call, request: ProduceRequest, mut frame: Frame) -> D
     let topics = locate(&call, request, &frame);
     let mut pending = Vec::new();
     let mut response = ProduceResponse::default();
+    // What only this broker has is acknowledged by its leader alone.
+    let held = acks != ACKS_ALL && !call.broker.lifecycle.presence().is_certain();
     // Nothing holds a slice of the frame any more.
     let Ok(bytes) = frame.unshare() else {
         tracing::error!("a produce request's frame is still shared");
@@ -77,10 +81,11 @@ pub(super) fn handle(call: Call, request: ProduceRequest, mut frame: Frame) -> D
             };
             if let (Ok(appended), Ok(partition)) = (&appended, &part.partition) {
                 let flushed = flush(partition, appended);
-                if acks != 0 && (flushed.is_some() || acks == ACKS_ALL && !is_replicated(partition, appended)) {
+                let waits = flushed.is_some() || held || acks == ACKS_ALL && !is_replicated(partition, appended);
+                if acks != 0 && waits {
                     let required = (appended.required_offset, appended.leader_epoch);
                     let partition = partition.clone();
-                    pending.push(Pending { partition, required, flushed, place: (at_topic, at_part) });
+                    pending.push(Pending { partition, required, flushed, held, place: (at_topic, at_part) });
                 }
             }
             answer.partition_responses.push(partition_answer(&call, &part, appended));
@@ -240,7 +245,10 @@ async fn acknowledged(
     deadline: Instant,
 ) -> ProduceResponse {
     for wait in pending {
-        let reached = call.broker.replicated(&wait.partition, wait.required, wait.flushed, deadline).await;
+        let reached = match wait.held {
+            true => call.broker.still_led(&wait.partition, wait.required.1, wait.flushed, deadline).await,
+            false => call.broker.replicated(&wait.partition, wait.required, wait.flushed, deadline).await,
+        };
         if let Err(error) = reached {
             let (topic, part) = wait.place;
             let answer = &mut response.responses[topic].partition_responses[part];

@@ -5,6 +5,7 @@
 //! | `life` | what to do next, as a pure core |
 //! | `runner` | the thread that does it |
 //! | `registration` | what the controller is told of this broker |
+//! | `presence` | whether this process was away for so long that others may have given it up |
 //! | `dialer` | how it is found out, while this node is the active controller, which other brokers live |
 //!
 //! A node that is alone has nobody to be heard by: it registers once, serving, and no thread is started. Kafka:
@@ -12,6 +13,7 @@
 
 mod dialer;
 mod life;
+mod presence;
 mod registration;
 mod runner;
 
@@ -38,6 +40,7 @@ use crate::server::{StartError, StartInterrupt};
 
 pub(crate) use dialer::{dial, liveness_config};
 use life::Life;
+pub(crate) use presence::Presence;
 use runner::Runner;
 
 /// How many committed changes of the metadata a broker that counts as caught up may have yet to apply.
@@ -71,6 +74,7 @@ struct Shared {
     session_timeout: Duration,
     /// None where nobody listens for heartbeats.
     answered: Mutex<Option<Instant>>,
+    presence: Presence,
     is_ready: AtomicBool,
     wants_to_stop: AtomicBool,
     /// Something of the above changed, or the metadata tell something new of this broker.
@@ -83,11 +87,16 @@ impl Lifecycle {
         let Parts { config, controller, client, logs, addresses, interrupt, replicas } = parts;
         let millis = |key| Duration::from_millis(config.settings.number(key).try_into().unwrap_or(0));
         let incarnation = Uuid::new_v4();
+        let (session_timeout, heartbeat_interval) =
+            (millis("broker.session.timeout.ms"), millis("broker.heartbeat.interval.ms"));
+        // Its thread waits for one heartbeat at most half a session, and for the next an interval.
+        let patience = session_timeout.max(session_timeout / 2 + 2 * heartbeat_interval);
         let shared = Arc::new(Shared {
             broker: config.node_id,
             epoch: AtomicI64::new(BrokerEpoch::NONE.get()),
             replicas,
-            session_timeout: millis("broker.session.timeout.ms"),
+            session_timeout,
+            presence: Presence::new(controller.peer_service().map(|_| patience)),
             answered: Mutex::default(),
             is_ready: AtomicBool::new(false),
             wants_to_stop: AtomicBool::new(false),
@@ -103,7 +112,7 @@ impl Lifecycle {
         controller.broker_session_opened(config.node_id, incarnation);
         controller.subscribe(Box::new(Watcher(Arc::clone(&shared))));
         let runner = Runner {
-            life: Life::new(Instant::now(), incarnation, millis("broker.heartbeat.interval.ms")),
+            life: Life::new(Instant::now(), incarnation, heartbeat_interval),
             registration: request,
             registration_timeout: millis("initial.broker.registration.timeout.ms"),
             controller,
@@ -128,6 +137,11 @@ impl Lifecycle {
     /// The epoch of this process's registration.
     pub(crate) fn epoch(&self) -> BrokerEpoch {
         BrokerEpoch(self.shared.epoch.load(Ordering::Acquire))
+    }
+
+    /// Whether others may have given this process up without its knowing.
+    pub(crate) fn presence(&self) -> &Presence {
+        &self.shared.presence
     }
 
     /// The broker takes requests from here on, and may be given partitions to lead.

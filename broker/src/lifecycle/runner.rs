@@ -61,6 +61,7 @@ impl Runner {
         let (mut is_ready, mut stopping_since) = (false, None);
         loop {
             let now = Instant::now();
+            self.notice_absence(now);
             self.look_at_metadata(now);
             if !is_ready && self.shared.is_ready.load(Ordering::Acquire) {
                 is_ready = true;
@@ -129,6 +130,7 @@ impl Runner {
         tracing::info!(%epoch, "registered with the active controller");
         // Whatever the last stop took is known by now; this process loses nothing.
         self.registration.log_state = LogState::Intact;
+        self.registration.previous_broker_epoch = None;
         self.unanswered_since = None;
         self.shared.set_epoch(epoch);
         self.life.on_registered(Instant::now(), epoch);
@@ -150,18 +152,34 @@ impl Runner {
             want_shut_down: self.life.wants_to_stop(),
             offline_log_dirs: self.offline.clone(),
         };
-        let answer = self.client.submit(ControllerRequest::from(request));
+        // Whoever was away must see what became of its leaderships.
+        let was_away = self.shared.presence.was_away();
+        let answer = self.client.submit_for_itself(ControllerRequest::from(request), was_away);
         // Half a session, so that one lost heartbeat does not cost the session.
         let answer = tokio::time::timeout(self.shared.session_timeout / 2, answer).await;
         let now = Instant::now();
         match answer {
             Ok(Ok(ControllerResponse::BrokerHeartbeat(answer))) => {
                 self.on_heard(now, answer.as_ref());
+                if was_away && answer.is_ok() {
+                    self.shared.replicas.settled().await;
+                    self.shared.presence.on_confirmed();
+                    tracing::info!("this process has been heard again and goes on with what it leads now");
+                }
                 self.life.on_heartbeat(now, answer.map_err(|error| error.code));
             }
             Ok(Ok(other)) => self.on_unanswered(now, &format!("it answered {other:?}")),
             Ok(Err(error)) => self.on_unanswered(now, &error.to_string()),
             Err(_) => self.on_unanswered(now, "no answer in time"),
+        }
+    }
+
+    /// Time has passed in which this process did not run: it is heard at once.
+    fn notice_absence(&mut self, now: Instant) {
+        if let Some(away) = self.shared.presence.on_run() {
+            let away_ms = away.as_millis();
+            tracing::warn!(away_ms, "this process did not run for longer than a session: others may lead by now");
+            self.life.on_news(now);
         }
     }
 

@@ -47,6 +47,7 @@ impl Control {
                     self.on_metadata(TableChange { changed, ..TableChange::default() }, &image);
                 }
                 Task::Fetchers(count) => self.fetchers.set_count(count),
+                Task::Settled(done) => drop(done),
                 Task::Stop => break,
             }
         }

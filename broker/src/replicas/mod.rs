@@ -30,6 +30,7 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use weir_controller::image::MetadataImage;
 use weir_protocol::ids::BrokerEpoch;
 
@@ -68,6 +69,8 @@ pub(super) enum Task {
     Registered,
     /// `num.replica.fetchers` may have.
     Fetchers(usize),
+    /// Everything before this is to be done by when it is dropped.
+    Settled(oneshot::Sender<()>),
     /// The broker stops.
     Stop,
 }
@@ -114,6 +117,14 @@ impl Replicas {
     /// `num.replica.fetchers` may have changed. Does not wait.
     pub(crate) fn set_fetchers(&self, count: usize) {
         self.send(Task::Fetchers(count.max(1)));
+    }
+
+    /// Returns once the roles are taken that the metadata have given so far.
+    pub(crate) async fn settled(&self) {
+        let (done, settled) = oneshot::channel();
+        self.send(Task::Settled(done));
+        // Whoever drops it is through, or stops.
+        let _ = settled.await;
     }
 
     /// The broker is registered in `epoch`. Does not wait.

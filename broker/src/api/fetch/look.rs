@@ -75,10 +75,13 @@ pub(super) fn take_look(call: &Call, plan: &FetchPlan, terms: &Terms, is_first: 
         has_news: false,
         is_unsettled: false,
     };
+    let is_held = terms.is_held(call);
     for wanted in &plan.partitions {
         let left = terms.max_bytes.saturating_sub(look.bytes);
         let max_bytes = (wanted.max_bytes.max(0) as usize).min(left) as u32;
-        let found = find(call, &image, wanted, terms)
+        let partition =
+            if is_held { Err(failed(ErrorCode::NotLeaderOrFollower)) } else { find(call, &image, wanted, terms) };
+        let found = partition
             .and_then(|partition| one(&partition, &image, wanted, terms, (max_bytes, look.bytes == 0, is_first)))
             .unwrap_or_else(Found::Failed);
         match &found {
