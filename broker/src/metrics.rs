@@ -20,6 +20,7 @@ use crate::broker::Broker;
 use crate::http::Monitored;
 use crate::net::NetworkMetrics;
 
+use crate::partition::ReplicaSide;
 /// One more than the highest API key there is room for.
 const API_SLOTS: usize = 128;
 
@@ -159,7 +160,12 @@ impl Gathered {
         counter(encoder, "replica_fetched", "Bytes fetched from leaders.", bytes, &metrics.fetched_bytes)?;
         counter(encoder, "replica_fetches", "Fetches sent to leaders.", None, &metrics.fetches)?;
         counter(encoder, "replica_fetch_failures", "Fetches that failed.", None, &metrics.fetch_failures)?;
-        counter(encoder, "replica_truncations", "Logs cut to follow their leaders.", None, &metrics.truncations)
+        counter(encoder, "replica_truncations", "Logs cut to follow their leaders.", None, &metrics.truncations)?;
+        let throttles = self.0.broker.partitions.local().throttles();
+        let sent = throttles.of(ReplicaSide::Leader).bytes();
+        counter(encoder, "replica_throttled_sent", "Bytes of throttled replicas sent.", bytes, sent)?;
+        let fetched = throttles.of(ReplicaSide::Follower).bytes();
+        counter(encoder, "replica_throttled_fetched", "Bytes of throttled replicas fetched.", bytes, fetched)
     }
 
     fn requests(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {

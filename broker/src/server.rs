@@ -38,7 +38,7 @@ use crate::http;
 use crate::lifecycle::{self, Lifecycle};
 use crate::metrics::{Exposition, RequestMetrics};
 use crate::net::{self, BoundNetwork, ListenerSecurity, Network, NetworkConfig, SecurityProtocol, TlsServerConfig};
-use crate::partition::{LocalBroker, PartitionTable};
+use crate::partition::{LocalBroker, PartitionTable, Throttles};
 use crate::producer_ids::ProducerIds;
 use crate::publisher::{self, FileTask, Publisher};
 use crate::purgatory::Purgatory;
@@ -90,7 +90,7 @@ impl Server {
         let controller_client = Arc::new(ControllerClient::new(controller.clone(), links));
         let side = SideThread::spawn()?;
         let replica_settings = replica_settings(&config)?;
-        let local = LocalBroker::new(config.node_id, logs.clone(), replica_settings.max_lag_ms);
+        let local = local_broker(&config, &replica_settings, &logs);
         let partitions = Arc::new(PartitionTable::new(local));
         let arrivals = partitions.local().committed().clone();
         let groups = group_coordinator(&config, &controller, &partitions, &arrivals, &side.handle);
@@ -111,6 +111,7 @@ impl Server {
             settings: config.settings.clone(),
             quota: network.connection_quota(),
             logs: logs.clone(),
+            partitions: partitions.clone(),
             secured,
         });
         let departures = Arc::new(Departures::default());
@@ -307,6 +308,13 @@ fn group_coordinator(
     let groups = Arc::new(GroupCoordinator::new(group_config, log.clone(), SystemClock::start()));
     log.set_coordinator(&groups);
     groups
+}
+
+/// This broker, as its partitions know it.
+fn local_broker(config: &BrokerConfig, replication: &ReplicaSettings, logs: &Arc<LogManager>) -> LocalBroker {
+    let burst_seconds = config.settings.number("replication.quota.window.size.seconds").max(1) as u64;
+    let throttles = Throttles::new(burst_seconds.saturating_mul(1_000));
+    LocalBroker::new(config.node_id, logs.clone(), replication.max_lag_ms, throttles)
 }
 
 /// How brokers reach each other, and how they replicate.

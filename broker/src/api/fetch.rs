@@ -152,7 +152,8 @@ async fn ripen(
             true => news_at.or(Some(now + NEWS_DELAY)),
             false => None,
         };
-        watch.set_deadline(news_at.map_or(deadline, |at| at.min(deadline)));
+        let ripe_at = [news_at, look.held_back_until].into_iter().flatten().fold(deadline, Instant::min);
+        watch.set_deadline(ripe_at);
         match watch.wake().await {
             Wake::Notified => {}
             Wake::Deadline if Instant::now() < deadline => {}

@@ -19,6 +19,7 @@ pub mod quorum;
 pub mod reference;
 pub mod roles;
 pub mod settings;
+pub mod throttled_replicas;
 pub mod topic_config;
 pub mod topic_keys;
 

@@ -8,6 +8,7 @@ use weir_storage::config::{CleanupPolicy, CompressionType, LogConfig, TimestampT
 
 use super::definition::list;
 use super::effective::Layers;
+use super::throttled_replicas::ThrottledReplicas;
 use super::topic_keys::topic_key;
 
 /// What a topic's settings mean for the broker.
@@ -17,9 +18,20 @@ pub struct TopicConfig {
     pub log: LogConfig,
     /// `min.insync.replicas`.
     pub min_insync_replicas: usize,
+    /// `leader.replication.throttled.replicas`.
+    pub leader_throttled: ThrottledReplicas,
+    /// `follower.replication.throttled.replicas`.
+    pub follower_throttled: ThrottledReplicas,
 }
 
 impl TopicConfig {
+    /// Logs as `log` says, and for the rest what holds without settings.
+    #[cfg(test)]
+    pub(crate) fn of_log(log: LogConfig, min_insync_replicas: usize) -> Self {
+        let (leader_throttled, follower_throttled) = Default::default();
+        Self { log, min_insync_replicas, leader_throttled, follower_throttled }
+    }
+
     /// What holds for a topic with these overrides. Values were checked when they were set; one that does not parse all
     /// the same (a record of a later version, say) counts as its default.
     pub fn new(layers: Layers<'_>, topic: &ResourceConfigs) -> Self {
@@ -87,7 +99,12 @@ impl Reader<'_> {
             compression: self.compression(),
             compression_level: self.compression_level(),
         };
-        TopicConfig { log, min_insync_replicas: self.min_insync_replicas() }
+        TopicConfig {
+            log,
+            min_insync_replicas: self.min_insync_replicas(),
+            leader_throttled: ThrottledReplicas::parse(&self.text("leader.replication.throttled.replicas")),
+            follower_throttled: ThrottledReplicas::parse(&self.text("follower.replication.throttled.replicas")),
+        }
     }
 
     fn min_insync_replicas(&self) -> usize {

@@ -1,6 +1,6 @@
 //! The keys a topic can be configured with, and the broker keys that give their defaults.
 
-use super::broker_keys::why::{CLEANER, LZ4, QUOTAS, TIERED};
+use super::broker_keys::why::{CLEANER, LZ4, TIERED};
 use super::definition::Kind::{self, Boolean, Double, Int, IntOr, ListOf, Long, OneOf, ThrottledReplicas};
 use super::definition::{Definition, Update};
 
@@ -61,11 +61,11 @@ pub static TOPIC_KEYS: &[TopicKey] = &[
     key("flush.ms", Long(0, MAX_LONG), "9223372036854775807", &[("log.flush.interval.ms", 1), ("log.flush.scheduler.interval.ms", 1)],
         "How long a record may stay unsynced, in milliseconds."),
     key("follower.replication.throttled.replicas", ThrottledReplicas, "", &[],
-        "Replicas whose catching up is throttled on the follower's side: partition:broker pairs, or *.").without_effect(QUOTAS),
+        "Replicas whose catching up is throttled on the follower's side: partition:broker pairs, or *."),
     key("index.interval.bytes", Int(0, MAX_INT), "4096", &[("log.index.interval.bytes", 1)],
         "How many bytes of log lie between two entries of the offset index."),
     key("leader.replication.throttled.replicas", ThrottledReplicas, "", &[],
-        "Replicas whose catching up is throttled on the leader's side: partition:broker pairs, or *.").without_effect(QUOTAS),
+        "Replicas whose catching up is throttled on the leader's side: partition:broker pairs, or *."),
     key("local.retention.bytes", Long(-2, MAX_LONG), "-2", &[("log.local.retention.bytes", 1)],
         "Bytes a tiered partition keeps locally; -2 follows retention.bytes.").without_effect(TIERED),
     key("local.retention.ms", Long(-2, MAX_LONG), "-2", &[("log.local.retention.ms", 1)],

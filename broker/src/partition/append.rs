@@ -173,7 +173,7 @@ mod tests {
 
     use super::*;
     use crate::config::TopicConfig;
-    use crate::partition::{LocalBroker, TopicState};
+    use crate::partition::{LocalBroker, Throttles, TopicState};
 
     const TOPIC: Uuid = Uuid::from_u128(7_000);
     const LOCAL: BrokerId = BrokerId(1);
@@ -193,9 +193,9 @@ mod tests {
             let logs = Arc::new(LogManager::open(config).unwrap());
             logs.load(&|_, _| Assignment::Stray, &|_| {});
             let log = LogConfig { flush_messages: 1, ..LogConfig::default() };
-            let config = ArcSwap::from_pointee(TopicConfig { log, min_insync_replicas: 1 });
+            let config = ArcSwap::from_pointee(TopicConfig::of_log(log, 1));
             let topic = Arc::new(TopicState { id: TOPIC, name: "flushed".into(), config });
-            let local = Arc::new(LocalBroker::new(LOCAL, logs.clone(), 3_000));
+            let local = Arc::new(LocalBroker::new(LOCAL, logs.clone(), 3_000, Throttles::new(1_000)));
             let partition = Partition::new(topic, PartitionIndex(0), local, registration(), true, None);
             Self { _dir: dir, logs, partition: Arc::new(partition) }
         }

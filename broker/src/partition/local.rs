@@ -11,7 +11,7 @@ use weir_controller::image::MetadataImage;
 use weir_protocol::ids::{BrokerEpoch, BrokerId};
 use weir_storage::manager::LogManager;
 
-use super::{Partition, PartitionKey};
+use super::{Partition, PartitionKey, Throttles};
 use crate::purgatory::Purgatory;
 use crate::replication::Candidate;
 
@@ -24,6 +24,7 @@ pub struct LocalBroker {
     pub(super) logs: Arc<LogManager>,
     /// `replica.lag.time.max.ms`.
     pub(super) max_lag_ms: i64,
+    throttles: Throttles,
     /// Where the monotonic clock of replication starts.
     started: Instant,
     committed: Arc<Purgatory<PartitionKey>>,
@@ -34,7 +35,7 @@ pub struct LocalBroker {
 
 impl LocalBroker {
     /// The broker `id`, which is registered in no epoch yet.
-    pub fn new(id: BrokerId, logs: Arc<LogManager>, max_lag_ms: i64) -> Self {
+    pub fn new(id: BrokerId, logs: Arc<LogManager>, max_lag_ms: i64, throttles: Throttles) -> Self {
         // One entry a partition that wants another ISR: a leader asks once and waits for its answer.
         let (wants_isr, isr_wanted) = mpsc::unbounded_channel();
         Self {
@@ -42,6 +43,7 @@ impl LocalBroker {
             epoch: AtomicI64::new(BrokerEpoch::NONE.get()),
             logs,
             max_lag_ms,
+            throttles,
             started: Instant::now(),
             committed: Arc::default(),
             appended: Arc::default(),
@@ -83,6 +85,11 @@ impl LocalBroker {
     /// Those who wait for records to be appended: followers.
     pub fn appended(&self) -> &Arc<Purgatory<PartitionKey>> {
         &self.appended
+    }
+
+    /// What holds back the catching up of throttled replicas.
+    pub fn throttles(&self) -> &Throttles {
+        &self.throttles
     }
 
     /// Ends every wait.

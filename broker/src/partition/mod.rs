@@ -15,6 +15,7 @@ mod refusals;
 mod replicate;
 mod role;
 mod table;
+mod throttles;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
@@ -38,6 +39,7 @@ pub(crate) use local::candidate;
 pub use read::{Isolation, Read, ReadFailure, Reader};
 pub use role::RoleChange;
 pub use table::{PartitionTable, Placement, TableChange};
+pub use throttles::{ReplicaSide, Throttles};
 
 use refusals::Refusals;
 use role::Tenure;

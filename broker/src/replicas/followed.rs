@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ahash::AHashMap;
 
 use super::session::Session;
-use crate::partition::{FollowerLog, Partition, PartitionKey};
+use crate::partition::{FollowerLog, Partition, PartitionKey, ReplicaSide};
 use crate::replication::{FollowerState, NextFetch};
 
 /// The most logs that are opened or made before one request: the others wait for the next, and nobody for all of them.
@@ -21,6 +21,8 @@ pub(super) struct Followed {
     pub(super) state: FollowerState,
     /// What the leader was asked last, and is asked again by every request of the session.
     pub(super) asked: Option<NextFetch>,
+    /// Whether it has everything that was committed when the leader last answered.
+    pub(super) has_caught_up: bool,
     is_due: bool,
 }
 
@@ -63,7 +65,9 @@ impl FollowedPartitions {
     /// Fetches a partition from now on, or in another leader epoch.
     pub(super) fn insert(&mut self, partition: Arc<Partition>, state: FollowerState) {
         let key = partition.key();
-        let followed = Followed { partition, state, asked: None, is_due: false };
+        // Who is in sync has everything that is committed: a change of leader must not hold it back.
+        let has_caught_up = partition.registration().isr.contains(&partition.local().id());
+        let followed = Followed { partition, state, asked: None, has_caught_up, is_due: false };
         if self.partitions.insert(key, followed).is_some_and(|before| before.asked.is_some()) {
             self.asked -= 1;
         }
@@ -123,7 +127,8 @@ impl FollowedPartitions {
                 }
             }
             followed.is_due = false;
-            let next = followed.next_fetch(now_ms);
+            let held_back_until = followed.held_back_until(now_ms);
+            let next = if held_back_until.is_some() { None } else { followed.next_fetch(now_ms) };
             match (followed.asked, next) {
                 (before, Some(next)) if before != Some(next) => {
                     self.asked += usize::from(before.is_none());
@@ -138,7 +143,7 @@ impl FollowedPartitions {
                         followed.asked = None;
                         session.forget(key);
                     }
-                    if let Some(until_ms) = followed.state.next_deadline() {
+                    if let Some(until_ms) = held_back_until.or(followed.state.next_deadline()) {
                         self.waiting.insert((until_ms, key));
                     }
                 }
@@ -150,6 +155,15 @@ impl FollowedPartitions {
 }
 
 impl Followed {
+    /// When to look again, if the rate of throttled replicas is used up. One that has caught up is not held back, for
+    /// acknowledgements may wait for it; what it fetches counts all the same (KIP-73).
+    fn held_back_until(&self, now_ms: i64) -> Option<i64> {
+        if self.has_caught_up || !self.partition.is_throttled(ReplicaSide::Follower) {
+            return None;
+        }
+        self.partition.local().throttles().of(ReplicaSide::Follower).exceeded_until(now_ms)
+    }
+
     fn next_fetch(&mut self, now_ms: i64) -> Option<NextFetch> {
         if self.state.next_deadline().is_none_or(|until_ms| until_ms > now_ms) {
             return None;

@@ -15,7 +15,7 @@ use weir_protocol::messages::{BrokerId as WireBrokerId, FetchResponse, ListOffse
 use super::fetcher::Fetcher;
 use super::followed::Followed;
 use crate::api::now_ms;
-use crate::partition::{FollowError, FollowerLog, Partition, PartitionKey};
+use crate::partition::{FollowError, FollowerLog, Partition, PartitionKey, ReplicaSide};
 use crate::replication::{EpochEnd, FetchedPartition, FollowerStep, Restart};
 
 /// The end of the leader's log, and its start, in ListOffsets.
@@ -74,6 +74,10 @@ impl Fetcher {
             Ok(Done::Nothing) => {}
             Ok(Done::Appended { bytes, flush_to }) => {
                 self.shared.metrics.fetched_bytes.fetch_add(bytes, Ordering::Relaxed);
+                followed.has_caught_up = answer.high_watermark <= log_end_of(&followed.partition);
+                if bytes > 0 && followed.partition.is_throttled(ReplicaSide::Follower) {
+                    self.shared.local.throttles().of(ReplicaSide::Follower).record(now_ms, bytes);
+                }
                 unfinished.flushes.extend(flush_to.map(|up_to| (followed.partition.clone(), up_to)));
             }
             Ok(Done::Truncated) => {
@@ -172,6 +176,10 @@ impl Fetcher {
         }
         Ok(offsets)
     }
+}
+
+fn log_end_of(partition: &Partition) -> Offset {
+    partition.opened_log().map_or(Offset::NONE, |log| log.log_end_offset())
 }
 
 /// What was done about one partition's answer.

@@ -9,10 +9,12 @@ mod follower;
 mod follower_progress;
 mod in_sync;
 mod leader;
+mod throttle;
 mod truncation;
 
 pub use follower::{DEFAULT_BACKOFF_MS, FetchedPartition, FollowerState, FollowerStep, LocalLog, NextFetch, Restart};
 pub use follower_progress::{FollowerFetch, FollowerProgress, StaleFetch};
 pub use in_sync::{InSyncReplicas, IsrProposal, ProposalOutcome};
 pub use leader::{Candidate, FetchEffects, FetchRefusal, LeaderState, LogAtElection, Terms};
+pub use throttle::Throttle;
 pub use truncation::{EpochEnd, NoCommonEpoch, Truncation, divergence, truncation};

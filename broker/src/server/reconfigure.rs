@@ -1,5 +1,5 @@
 //! What changes of a broker's configuration mean while it runs (KIP-226): limits of connections, certificates of
-//! listeners, how long producers are remembered. The defaults of topics follow by [`crate::publisher`].
+//! listeners, how long producers are remembered, the rates of throttled replicas. The defaults of topics follow by [`crate::publisher`].
 
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use crate::config::effective::Layers;
 use crate::config::settings::listener_key;
 use crate::config::{ListenerConfig, Settings};
 use crate::net::{ConnectionQuota, TlsServerConfig};
+use crate::partition::{PartitionTable, ReplicaSide};
 
 /// Applies what a broker's configuration says now.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(crate) struct Reconfigurer {
     pub(super) settings: Settings,
     pub(super) quota: Arc<ConnectionQuota>,
     pub(super) logs: Arc<LogManager>,
+    pub(super) partitions: Arc<PartitionTable>,
     /// The listeners that speak TLS, with what new handshakes take.
     pub(super) secured: Vec<(ListenerConfig, Arc<TlsServerConfig>)>,
 }
@@ -39,6 +41,14 @@ impl Reconfigurer {
         }
         if let Ok(expiration_ms) = layers.text("producer.id.expiration.ms").parse() {
             self.logs.set_producer_id_expiration_ms(expiration_ms);
+        }
+        let local = self.partitions.local();
+        for (side, key) in [
+            (ReplicaSide::Leader, "leader.replication.throttled.rate"),
+            (ReplicaSide::Follower, "follower.replication.throttled.rate"),
+        ] {
+            // Where nothing is set there is no limit.
+            local.throttles().of(side).set_limit(local.now_ms(), layers.text(key).parse().ok());
         }
     }
 

@@ -13,6 +13,7 @@ use crate::api::call::Call;
 use crate::api::leaders::{Leader, endpoints};
 use crate::fetch_session::{FetchPartition, FetchPlan};
 use crate::net::{Chunk, FileSlice, Response};
+use crate::partition::ReplicaSide;
 
 /// From this version on a response names the endpoints of the leaders that it names (KIP-951).
 const FIRST_VERSION_WITH_ENDPOINTS: i16 = 16;
@@ -24,6 +25,10 @@ pub(super) fn refuse(call: &Call, code: ErrorCode) -> Response {
 /// Builds the response, leaving out what a session's fetcher knows already.
 pub(super) fn answer(call: &Call, plan: &FetchPlan, terms: &Terms, look: Look) -> Response {
     let mut response = FetchResponse::default().with_session_id(plan.session_id);
+    if look.throttled_bytes > 0 {
+        let local = call.broker.partitions.local();
+        local.throttles().of(ReplicaSide::Leader).record(local.now_ms(), look.throttled_bytes as u64);
+    }
     let mut records = Vec::new();
     let mut leaders = Vec::new();
     for (wanted, found) in plan.partitions.iter().zip(look.found) {

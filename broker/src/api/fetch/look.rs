@@ -1,7 +1,9 @@
 //! One look at everything that a fetch wants.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use weir_controller::image::MetadataImage;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerId, Offset};
@@ -9,7 +11,7 @@ use weir_protocol::ids::{BrokerId, Offset};
 use super::{Requester, Terms};
 use crate::api::call::Call;
 use crate::fetch_session::{FetchPartition, FetchPlan, PartitionAnswer};
-use crate::partition::{Partition, PartitionError, Placement, Read, ReadFailure, candidate};
+use crate::partition::{Partition, PartitionError, Placement, Read, ReadFailure, ReplicaSide, candidate};
 use crate::replication::{EpochEnd, FollowerFetch};
 
 /// What was found of everything a request wants.
@@ -22,6 +24,10 @@ pub(super) struct Look {
     pub(super) has_news: bool,
     /// Whether there are records that are not committed yet: the high watermark is about to move.
     pub(super) is_unsettled: bool,
+    /// How many of the bytes are of throttled replicas.
+    pub(super) throttled_bytes: usize,
+    /// When there may be something of the replicas that were held back, if some were.
+    pub(super) held_back_until: Option<Instant>,
 }
 
 /// What was found of one partition.
@@ -74,6 +80,8 @@ pub(super) fn take_look(call: &Call, plan: &FetchPlan, terms: &Terms, is_first: 
         is_urgent: false,
         has_news: false,
         is_unsettled: false,
+        throttled_bytes: 0,
+        held_back_until: None,
     };
     let is_held = terms.is_held(call);
     for wanted in &plan.partitions {
@@ -81,9 +89,24 @@ pub(super) fn take_look(call: &Call, plan: &FetchPlan, terms: &Terms, is_first: 
         let max_bytes = (wanted.max_bytes.max(0) as usize).min(left) as u32;
         let partition =
             if is_held { Err(failed(ErrorCode::NotLeaderOrFollower)) } else { find(call, &image, wanted, terms) };
+        let mut throttling = Throttling::None;
         let found = partition
-            .and_then(|partition| one(&partition, &image, wanted, terms, (max_bytes, look.bytes == 0, is_first)))
+            .and_then(|partition| {
+                throttling = Throttling::of(call, &partition, terms);
+                let (max_bytes, min_one) = match throttling {
+                    Throttling::HeldBack(_) => (0, false),
+                    Throttling::None | Throttling::Counted => (max_bytes, look.bytes == 0),
+                };
+                one(&partition, &image, wanted, terms, (max_bytes, min_one, is_first))
+            })
             .unwrap_or_else(Found::Failed);
+        match throttling {
+            Throttling::HeldBack(until) => {
+                look.held_back_until = Some(look.held_back_until.map_or(until, |earliest| earliest.min(until)));
+            }
+            Throttling::Counted => look.throttled_bytes += found.records_bytes(),
+            Throttling::None => {}
+        }
         match &found {
             Found::Read(read) if terms.is_follower() => {
                 let session = plan.incremental.as_ref().or(plan.started.as_ref());
@@ -98,6 +121,37 @@ pub(super) fn take_look(call: &Call, plan: &FetchPlan, terms: &Terms, is_first: 
         look.found.push(found);
     }
     look
+}
+
+/// What a throttle means for one replica that a follower fetches (KIP-73).
+#[derive(Clone, Copy)]
+enum Throttling {
+    /// It is not throttled, or nobody follows.
+    None,
+    /// What it gets counts, and it gets it: it is in sync, or the rate is not exceeded.
+    Counted,
+    /// It gets nothing before this time.
+    HeldBack(Instant),
+}
+
+impl Throttling {
+    fn of(call: &Call, partition: &Partition, terms: &Terms) -> Self {
+        let Requester::Follower { broker, .. } = &terms.requester else { return Self::None };
+        if !partition.is_throttled(ReplicaSide::Leader) {
+            return Self::None;
+        }
+        if partition.registration().isr.contains(broker) {
+            return Self::Counted;
+        }
+        let local = call.broker.partitions.local();
+        let now_ms = local.now_ms();
+        match local.throttles().of(ReplicaSide::Leader).exceeded_until(now_ms) {
+            Some(until_ms) => {
+                Self::HeldBack(Instant::now() + Duration::from_millis(until_ms.saturating_sub(now_ms).max(0) as u64))
+            }
+            None => Self::Counted,
+        }
+    }
 }
 
 fn find(

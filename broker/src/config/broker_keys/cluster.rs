@@ -4,7 +4,7 @@ use super::super::definition::Definition;
 use super::super::definition::Kind::{Boolean, Int, List, ListOf, Long, String};
 use super::super::definition::Update::{ClusterWide, ReadOnly};
 use super::row::{ANY_INT, ANY_LONG, MAX_INT, MAX_LONG, key};
-use super::why::{ALONE, PURGATORY, QUOTAS, RAFT, SOCKETS, ZONES};
+use super::why::{ALONE, PURGATORY, QUOTAS, RAFT, SAMPLES, SOCKETS, ZONES};
 
 #[rustfmt::skip]
 pub(super) static KEYS: &[Definition] = &[
@@ -115,9 +115,9 @@ pub(super) static KEYS: &[Definition] = &[
     key("replica.socket.timeout.ms", ANY_INT, Some("30000"), ReadOnly,
         "How long a follower's request may take, in milliseconds."),
     key("replication.quota.window.num", Int(1, MAX_INT), Some("11"), ReadOnly,
-        "How many samples the rate of replication is made of.").without_effect(QUOTAS),
+        "How many samples the rate of replication is made of.").without_effect(SAMPLES),
     key("replication.quota.window.size.seconds", Int(1, MAX_INT), Some("1"), ReadOnly,
-        "How long a sample of that rate lasts, in seconds.").without_effect(QUOTAS),
+        "How much of a throttled rate of replication may pass at once, as the seconds that it would take."),
     key("unclean.leader.election.enable", Boolean, Some("false"), ClusterWide,
         "Whether a replica that is out of sync may lead when no other can, losing data."),
 ];

@@ -43,9 +43,9 @@ pub static BROKER_KEYS: LazyLock<Vec<&'static Definition>> = LazyLock::new(|| {
 #[rustfmt::skip]
 static UNLISTED_KEYS: [Definition; 3] = [
     row::key("follower.replication.throttled.rate", Long(0, row::MAX_LONG), None, ClusterWide,
-        "How many bytes a second followers fetch of throttled replicas.").without_effect(why::QUOTAS),
+        "How many bytes a second followers fetch of throttled replicas."),
     row::key("leader.replication.throttled.rate", Long(0, row::MAX_LONG), None, ClusterWide,
-        "How many bytes a second leaders send of throttled replicas.").without_effect(why::QUOTAS),
+        "How many bytes a second leaders send of throttled replicas."),
     row::key("replica.alter.log.dirs.io.max.bytes.per.second", Long(0, row::MAX_LONG), None, ClusterWide,
         "How many bytes a second are moved between directories.").without_effect(why::QUOTAS),
 ];

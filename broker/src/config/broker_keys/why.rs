@@ -11,6 +11,7 @@ pub(in crate::config) const METRICS: &str = "metrics are served over HTTP, at ht
 pub(in crate::config) const PURGATORY: &str = "finished requests leave a purgatory at once";
 pub(in crate::config) const QUOTAS: &str = "quotas are not built";
 pub(in crate::config) const RAFT: &str = "the metadata log has rules of its own";
+pub(in crate::config) const SAMPLES: &str = "what passes is counted exactly, not in samples";
 pub(in crate::config) const SASL: &str = "SASL is not built";
 pub(in crate::config) const SHARE: &str = "share groups are not built";
 pub(in crate::config) const SOCKETS: &str = "the system sizes the buffers of these sockets by itself";

@@ -19,7 +19,7 @@ use weir_storage::manager::{Assignment, LogManager, LogManagerConfig};
 use crate::config::TopicConfig;
 use crate::partition::{
     Appended, FollowerLog, LocalBroker, Partition, PartitionError, PartitionTable, ProduceOrigin, Reader, RoleChange,
-    candidate,
+    Throttles, candidate,
 };
 use crate::replication::{FetchedPartition, FollowerFetch, FollowerState, FollowerStep, Restart};
 
@@ -49,7 +49,7 @@ impl World {
     }
 
     pub(super) fn without_topic() -> Self {
-        let config = TopicConfig { log: LogConfig::default(), min_insync_replicas: 2 };
+        let config = TopicConfig::of_log(LogConfig::default(), 2);
         let brokers = (1..=3).map(TestBroker::new).collect();
         let mut world = Self { image: MetadataImage::default(), brokers, config };
         let records: Vec<_> = (1..=3).map(|id| register(id, 10 + i64::from(id))).collect();
@@ -224,7 +224,8 @@ impl TestBroker {
         config.background = false;
         let logs = Arc::new(LogManager::open(config).expect("a manager"));
         logs.load(&|_, _| Assignment::Stray, &|_| {});
-        let table = PartitionTable::new(LocalBroker::new(BrokerId(id), logs.clone(), MAX_LAG_MS));
+        let table =
+            PartitionTable::new(LocalBroker::new(BrokerId(id), logs.clone(), MAX_LAG_MS, Throttles::new(1_000)));
         table.set_broker_epoch(BrokerEpoch(10 + i64::from(id)));
         Self { _dir: dir, logs, table, deleted: Vec::new() }
     }
