@@ -4,6 +4,7 @@
 //! on a network thread that no data ever reaches; then it waits for its quorum. A node that is only a broker listens to no
 //! controller: it opens sessions with them and is called over these.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::broker::FEATURES;
 use crate::config::catalog::Catalog;
 use crate::config::effective::Layers;
 use crate::config::{BrokerConfig, QuorumConfig, Settings};
+use crate::group::OFFSETS_TOPIC;
 use crate::lifecycle::liveness_config;
 use crate::net::{BoundNetwork, ConnectionLimits, Network, NetworkConfig, SecurityProtocol};
 use crate::quorum::{ControllerListener, PeerLinks, SessionCalls, Sessions, TcpPeerTransport};
@@ -152,10 +154,17 @@ fn controller_config(config: &BrokerConfig, logs: &LogManager) -> ControllerConf
             num_partitions: settings.number("num.partitions") as i32,
             replication_factor: default_replication.unwrap_or(MOST_REPLICAS_UNASKED),
             replication_follows_brokers: default_replication.is_none(),
+            internal_replication: internal_replication(settings),
             delete_topic_enable: settings.flag("delete.topic.enable"),
             supported_features: supported.collect(),
         },
     }
+}
+
+/// How many replicas internal topics get once that many brokers serve.
+fn internal_replication(settings: &Settings) -> BTreeMap<Arc<str>, i16> {
+    let offsets = settings.number("offsets.topic.replication.factor") as i16;
+    BTreeMap::from([(OFFSETS_TOPIC.into(), offsets)])
 }
 
 fn leader_rebalance_interval(settings: &Settings) -> Option<Duration> {

@@ -27,6 +27,7 @@ mod eligible;
 mod fence_broker;
 mod form_cluster;
 mod incremental_alter_configs;
+mod internal_replication;
 mod lost_directories;
 mod manual_assignment;
 mod placement;
@@ -71,6 +72,7 @@ pub use form_cluster::{FormClusterRequest, FormClusterResponse};
 pub use incremental_alter_configs::{
     ConfigOperation, ConfigOperationType, IncrementalAlterConfigsRequest, ResourceConfigOperations,
 };
+pub use internal_replication::internal_replication_raises;
 pub use manual_assignment::ReplicaAssignment;
 pub use preferred_leaders::returnable_leaderships;
 pub use register_broker::{LogState, RegisterBrokerRequest, RegisterBrokerResponse};
@@ -104,6 +106,8 @@ pub struct Defaults {
     pub replication_factor: i16,
     /// Whether that is but a wish, for nobody set it: with fewer brokers a topic gets as many replicas as there are.
     pub replication_follows_brokers: bool,
+    /// How many replicas internal topics should have once that many brokers serve, by name.
+    pub internal_replication: BTreeMap<Arc<str>, i16>,
     /// `delete.topic.enable`.
     pub delete_topic_enable: bool,
     /// The levels of each feature that this binary can run: lowest, highest.
@@ -116,6 +120,7 @@ impl Default for Defaults {
             num_partitions: 1,
             replication_factor: 1,
             replication_follows_brokers: false,
+            internal_replication: BTreeMap::new(),
             delete_topic_enable: true,
             supported_features: BTreeMap::new(),
         }

@@ -29,6 +29,7 @@ use super::broker_watch::BrokerWatch;
 use super::failure::{ControllerFailure, SubmitError};
 use super::fencing;
 use super::forming::form_cluster;
+use super::internal_topics::{InternalTopics, raise_internal_topics};
 use super::publisher::Publication;
 use super::rebalance::{LeaderRebalance, return_leaderships};
 use super::state_machine::StateMachine;
@@ -93,6 +94,8 @@ pub(crate) struct ActiveController {
     pub(crate) watch: Option<Arc<BrokerWatch>>,
     /// When leaderships return.
     pub(crate) rebalance: LeaderRebalance,
+    /// When internal topics are looked at.
+    pub(crate) internal_topics: InternalTopics,
 }
 
 /// How often it is looked whether a majority still answers, while a proposal waits for it.
@@ -139,6 +142,10 @@ impl ActiveController {
                     return_leaderships(&mut self).await;
                     continue;
                 }
+                () = until(self.internal_topics.due()) => {
+                    raise_internal_topics(&mut self).await;
+                    continue;
+                }
                 taken = self.submissions.recv_many(&mut waiting, MAX_SUBMISSIONS_PER_PROPOSAL) => taken,
             };
             if taken == 0 {
@@ -164,6 +171,7 @@ impl ActiveController {
             watch.on_active(&self.publication.image());
         }
         self.rebalance.on_active(std::time::Instant::now());
+        self.internal_topics.on_brokers_changed(std::time::Instant::now());
         if let Err(error) = form_cluster(self, named.cloned()).await {
             tracing::warn!(%error, "the cluster has no id yet");
         }
@@ -172,6 +180,7 @@ impl ActiveController {
     /// Another node leads, or none does.
     fn end_leading(&mut self) {
         self.rebalance.on_inactive();
+        self.internal_topics.on_inactive();
         if let Some(watch) = &self.watch {
             watch.on_inactive();
         }
@@ -342,7 +351,12 @@ impl ActiveController {
             () = self.until_quorum_is_lost() => Err(SubmitError::NotController { leader: None }),
         };
         match written {
-            Ok(()) => self.answer(batch),
+            Ok(()) => {
+                if batch.records.iter().any(fencing::is_of_brokers) {
+                    self.internal_topics.on_brokers_changed(std::time::Instant::now());
+                }
+                self.answer(batch);
+            }
             Err(error) => {
                 // Its entry may be in the log, and is settled before anything else is decided.
                 self.opened_term = None;

@@ -86,7 +86,7 @@ pub(super) fn note<'a>(
     }
 }
 
-fn is_of_brokers(record: &MetadataRecord) -> bool {
+pub(super) fn is_of_brokers(record: &MetadataRecord) -> bool {
     matches!(
         record,
         MetadataRecord::RegisterBroker(_)

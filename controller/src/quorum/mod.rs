@@ -38,6 +38,7 @@ mod flusher;
 mod formation;
 mod forming;
 mod incarnations;
+mod internal_topics;
 mod leader_watch;
 mod log_store;
 mod membership;

@@ -21,6 +21,7 @@ use super::admission::Admission;
 use super::broker_watch::BrokerWatch;
 use super::controller::{ControllerConfig, PeerConfig};
 use super::forming;
+use super::internal_topics::InternalTopics;
 use super::leader_watch::LeaderWatch;
 use super::log_store::LogStore;
 use super::membership::{MembershipChanges, MembershipQueue, acknowledged_ago};
@@ -147,6 +148,7 @@ async fn serve(config: ControllerConfig, opened: Opened, intake: Intake, progres
         begun_term: None,
         watch,
         rebalance: LeaderRebalance::new(config.peers.as_ref().and_then(|peers| peers.leader_rebalance_interval)),
+        internal_topics: InternalTopics::default(),
     };
     match (client, &config.peers) {
         (Some(client), Some(peers)) => {

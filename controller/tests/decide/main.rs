@@ -14,6 +14,7 @@ mod eligible_leaders;
 mod fence_broker;
 mod form_cluster;
 mod incremental_alter_configs;
+mod internal_replication;
 mod invariants;
 mod many_topics;
 mod placement;

@@ -91,7 +91,7 @@ pub(super) static KEYS: &[Definition] = &[
     key("offsets.topic.num.partitions", Int(1, MAX_INT), Some("50"), ReadOnly,
         "How many partitions the offsets topic is made with."),
     key("offsets.topic.replication.factor", Short(1, MAX_SHORT), Some("3"), ReadOnly,
-        "How many replicas the offsets topic gets, or as many as there are brokers."),
+        "How many replicas the offsets topic gets, or as many as there are brokers, until more join."),
     key("offsets.topic.segment.bytes", Int(1, MAX_INT), Some("104857600"), ReadOnly,
         "The segment size of the offsets topic, in bytes."),
 ];
