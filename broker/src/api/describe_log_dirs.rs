@@ -16,8 +16,10 @@ use crate::net::Dispatch;
 
 pub(super) fn handle(call: Call, request: DescribeLogDirsRequest) -> Dispatch {
     let asked = request.topics.as_deref();
-    // Nothing cordons a directory yet.
-    let described = |dir| DescribedLogDir { result: describe(dir, asked), is_cordoned: false };
+    let image = call.image();
+    let cordoned = image.broker(call.broker.id()).and_then(|broker| broker.cordoned_log_dirs.as_deref());
+    let is_cordoned = |dir: &LogDirStatus| cordoned.is_some_and(|cordoned| cordoned.contains(&dir.id));
+    let described = |dir| DescribedLogDir { is_cordoned: is_cordoned(&dir), result: describe(dir, asked) };
     let results = call.broker.logs.dirs().into_iter().map(described).collect();
     call.ready(&DescribeLogDirsResponse { results, ..DescribeLogDirsResponse::default() })
 }

@@ -5,12 +5,14 @@
 //! | `life` | what to do next, as a pure core |
 //! | `runner` | the thread that does it |
 //! | `registration` | what the controller is told of this broker |
+//! | `cordon` | which log directories take no new replicas |
 //! | `presence` | whether this process was away for so long that others may have given it up |
 //! | `dialer` | how it is found out, while this node is the active controller, which other brokers live |
 //!
 //! A node that is alone has nobody to be heard by: it registers once, serving, and no thread is started. Kafka:
 //! `BrokerLifecycleManager` (KIP-631).
 
+mod cordon;
 mod dialer;
 mod life;
 mod presence;
@@ -38,6 +40,7 @@ use crate::controller_client::ControllerClient;
 use crate::replicas::Replicas;
 use crate::server::{StartError, StartInterrupt};
 
+use cordon::Cordon;
 pub(crate) use dialer::{dial, liveness_config};
 use life::Life;
 pub(crate) use presence::Presence;
@@ -117,6 +120,7 @@ impl Lifecycle {
             registration_timeout: millis("initial.broker.registration.timeout.ms"),
             controller,
             client,
+            cordon: Cordon::new(config.node_id, config.settings.clone(), &logs),
             logs,
             shared: Arc::clone(&shared),
             serves: None,

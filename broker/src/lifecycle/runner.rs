@@ -18,6 +18,7 @@ use weir_protocol::ids::{BrokerEpoch, Offset};
 use weir_storage::manager::LogManager;
 
 use super::Shared;
+use super::cordon::Cordon;
 use super::life::{Known, Life, Step};
 use crate::controller_client::ControllerClient;
 use crate::server::{StartError, StartInterrupt};
@@ -38,6 +39,7 @@ pub(super) struct Runner {
     pub(super) controller: Arc<Controller>,
     pub(super) client: Arc<ControllerClient>,
     pub(super) logs: Arc<LogManager>,
+    pub(super) cordon: Cordon,
     pub(super) shared: Arc<Shared>,
     /// What the last heartbeat said.
     pub(super) serves: Option<bool>,
@@ -151,6 +153,7 @@ impl Runner {
             want_fence: self.life.wants_to_be_fenced(),
             want_shut_down: self.life.wants_to_stop(),
             offline_log_dirs: self.offline.clone(),
+            cordoned_log_dirs: Some(self.cordon.directories().to_vec()),
         };
         // Whoever was away must see what became of its leaderships.
         let was_away = self.shared.presence.was_away();
@@ -219,6 +222,9 @@ impl Runner {
             fenced: known.fenced,
         });
         self.life.on_metadata(now, self.applied(), known);
+        if self.cordon.look(&image) {
+            self.life.on_news(now);
+        }
         let online = self.logs.online_directories();
         let failed = self.registration.log_dirs.iter().filter(|directory| !online.contains(directory));
         let failed = failed.copied().collect::<Vec<_>>();

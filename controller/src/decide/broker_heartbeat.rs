@@ -29,6 +29,9 @@ pub struct BrokerHeartbeatRequest {
     pub want_shut_down: bool,
     /// Its log directories that failed since it registered.
     pub offline_log_dirs: Vec<Uuid>,
+    /// Its log directories that take no new replicas (KIP-1066); none from a node that does not say.
+    #[serde(default)]
+    pub cordoned_log_dirs: Option<Vec<Uuid>>,
 }
 
 /// The state of the broker, or why the heartbeat does not count.
@@ -63,6 +66,7 @@ pub(super) fn decide(
         Err(error) => return Decision::unchanged(Err(error)),
     };
     let mut records = offline_directories(image, broker, request, context);
+    records.extend(cordoned_directories(broker, request));
     let is_caught_up = request.current_metadata_offset.get() >= broker.epoch.get();
     let next = next_state(image, broker, request, is_caught_up, context);
     let moves = after(image, &records, |working| transition(working, broker, next, context));
@@ -140,6 +144,17 @@ fn transition(
         }
         Next::Fenced | Next::ShutdownNow | Next::Unfenced => Vec::new(),
     }
+}
+
+/// Other directories are cordoned than before: placement goes by that from here on.
+fn cordoned_directories(broker: &BrokerRegistration, request: &BrokerHeartbeatRequest) -> Option<MetadataRecord> {
+    let cordoned = request.cordoned_log_dirs.as_ref()?;
+    let is_news = *cordoned != *broker.cordoned_log_dirs.as_deref().unwrap_or_default();
+    let change = BrokerRegistrationChangeRecord {
+        cordoned_log_dirs: Some(cordoned.clone()),
+        ..BrokerRegistrationChangeRecord::new(broker.id, broker.epoch)
+    };
+    is_news.then(|| change.into())
 }
 
 /// Takes a broker out of service: its leaderships and its places in ISRs go first.

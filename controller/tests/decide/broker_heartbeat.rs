@@ -16,6 +16,7 @@ fn heartbeat(broker: i32) -> BrokerHeartbeatRequest {
         want_fence: false,
         want_shut_down: false,
         offline_log_dirs: vec![],
+        cordoned_log_dirs: None,
     }
 }
 
@@ -120,4 +121,23 @@ fn an_earlier_life_of_a_broker_is_told_so() {
     let stale = BrokerHeartbeatRequest { broker_epoch: BrokerEpoch(3), ..heartbeat(1) };
     let (records, response) = decided!(Cluster::of(&[1]), BrokerHeartbeat(stale));
     assert_eq!((records, response.unwrap_err().code), (vec![], ErrorCode::StaleBrokerEpoch));
+}
+
+#[test]
+fn what_a_broker_cordons_is_written_once_and_placement_goes_by_it() {
+    let mut cluster = Cluster::of(&[1, 2]);
+    let cordoned = |dirs: Vec<_>| BrokerHeartbeatRequest { cordoned_log_dirs: Some(dirs), ..heartbeat(2) };
+    let (records, _) = decided!(cluster, BrokerHeartbeat(cordoned(vec![directory(2)])));
+    let expected = BrokerRegistrationChangeRecord { cordoned_log_dirs: Some(vec![directory(2)]), ..change(2) };
+    assert_eq!(records, [MetadataRecord::from(expected)]);
+    assert_eq!(cluster.image.broker(BrokerId(2)).unwrap().uncordoned_log_dirs().count(), 0);
+    assert!(decided!(cluster, BrokerHeartbeat(cordoned(vec![directory(2)]))).0.is_empty());
+    decided!(cluster, BrokerHeartbeat(cordoned(vec![]))).1.unwrap();
+    assert_eq!(cluster.image.broker(BrokerId(2)).unwrap().uncordoned_log_dirs().count(), 1);
+}
+
+#[test]
+fn a_broker_that_has_never_cordoned_anything_writes_nothing() {
+    let quiet = BrokerHeartbeatRequest { cordoned_log_dirs: Some(vec![]), ..heartbeat(1) };
+    assert!(decided!(Cluster::of(&[1]), BrokerHeartbeat(quiet)).0.is_empty());
 }

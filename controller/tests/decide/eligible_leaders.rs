@@ -82,6 +82,7 @@ fn heartbeat(cluster: &mut Cluster, broker: i32, want_shut_down: bool) {
         want_fence: false,
         want_shut_down,
         offline_log_dirs: vec![],
+        cordoned_log_dirs: None,
     };
     decided!(cluster, BrokerHeartbeat(request)).1.unwrap();
 }

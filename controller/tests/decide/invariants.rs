@@ -85,6 +85,7 @@ fn request(step: &Step, image: &MetadataImage) -> Option<ControllerRequest> {
             want_fence,
             want_shut_down,
             offline_log_dirs: vec![],
+            cordoned_log_dirs: None,
         }
         .into(),
         Step::Unregister { broker } => UnregisterBrokerRequest { broker: BrokerId(broker) }.into(),

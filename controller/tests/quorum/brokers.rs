@@ -104,6 +104,7 @@ impl Watched {
             want_fence: false,
             want_shut_down: false,
             offline_log_dirs: Vec::new(),
+            cordoned_log_dirs: None,
         };
         match self.ask(&request.into()) {
             ControllerResponse::BrokerHeartbeat(answer) => drop(answer.unwrap()),

@@ -17,7 +17,7 @@ pub(super) static KEYS: &[Definition] = &[
     key("compression.zstd.level", Int(-131072, 22), Some("3"), ClusterWide,
         "How hard zstd tries where the broker compresses; the higher, the smaller and slower."),
     key("cordoned.log.dirs", List, Some(""), PerBroker,
-        "Log directories that take no new partitions.").without_effect("every directory takes new partitions"),
+        "Log directories that take no new replicas, by their paths, or * for all; a node that is a cluster of its own places there all the same."),
     key("log.cleaner.backoff.ms", Long(0, MAX_LONG), Some("15000"), ClusterWide,
         "How long the cleaner sleeps when there is nothing to clean, in milliseconds.").without_effect(CLEANER),
     key("log.cleaner.dedupe.buffer.size", ANY_LONG, Some("134217728"), ClusterWide,

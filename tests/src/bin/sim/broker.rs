@@ -186,6 +186,7 @@ impl Broker {
             want_fence: false,
             want_shut_down: false,
             offline_log_dirs: Vec::new(),
+            cordoned_log_dirs: None,
         }
     }
 
