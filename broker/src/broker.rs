@@ -15,6 +15,7 @@ use weir_controller::image::{
 };
 use weir_controller::quorum::Controller;
 use weir_controller::record::ConfigResourceType;
+use weir_controller::zones::Zones;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerId};
 use weir_storage::manager::LogManager;
@@ -227,10 +228,26 @@ impl Broker {
         let request = CreateTopicsRequest { topics: topics.collect(), validate_only: false };
         let Ok(ControllerResponse::CreateTopics(response)) = self.submit(request).await else { return };
         for topic in response.topics {
-            if let Err(error) = topic.outcome
-                && error.code != ErrorCode::TopicAlreadyExists
-            {
-                tracing::warn!(topic = %topic.name, %error, "a topic could not be created automatically");
+            match topic.outcome {
+                Ok(_) => self.warn_of_zones([&*topic.name]),
+                Err(error) if error.code == ErrorCode::TopicAlreadyExists => {}
+                Err(error) => {
+                    tracing::warn!(topic = %topic.name, %error, "a topic could not be created automatically");
+                }
+            }
+        }
+    }
+
+    /// Says which of these topics, which have just been made, the loss of one zone would stop.
+    pub(crate) fn warn_of_zones<'t>(&self, topics: impl IntoIterator<Item = &'t str>) {
+        let image = self.image();
+        let zones = Zones::of(&image);
+        for name in topics {
+            let Some(topic) = image.topic_by_name(name) else { continue };
+            let required = self.topic_config(&image, name).min_insync_replicas;
+            let risks = topic.partitions().filter_map(|(_, it)| zones.partition_risk(&image, it, required));
+            if let Some(risk) = risks.max() {
+                tracing::warn!(topic = name, "the topic does not survive the loss of every zone: {risk}");
             }
         }
     }

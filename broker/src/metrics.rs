@@ -14,13 +14,14 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 use weir_controller::quorum::Controller;
+use weir_controller::zones::Zones;
 use weir_protocol::api::ApiKey;
 
 use crate::broker::Broker;
 use crate::http::Monitored;
 use crate::net::NetworkMetrics;
-
 use crate::partition::ReplicaSide;
+
 /// One more than the highest API key there is room for.
 const API_SLOTS: usize = 128;
 
@@ -112,7 +113,8 @@ impl Gathered {
         let Exposition { broker, .. } = &*self.0;
         let image = broker.image();
         let id = broker.id();
-        let (mut led, mut under_replicated, mut under_min_isr, mut offline) = (0, 0, 0, 0);
+        let (mut led, mut under_replicated, mut under_min_isr, mut offline, mut at_risk) = (0, 0, 0, 0, 0);
+        let zones = Zones::of(&image);
         for topic in image.topics() {
             let min_insync =
                 broker.partitions.topic_state(topic.id).map(|topic| topic.config.load().min_insync_replicas);
@@ -122,6 +124,7 @@ impl Gathered {
                 under_replicated += usize::from(is_led && partition.isr.len() < partition.replicas.len());
                 let required = min_insync.unwrap_or(1).min(partition.replicas.len());
                 under_min_isr += usize::from(is_led && partition.isr.len() < required);
+                at_risk += usize::from(is_led && zones.partition_risk(&image, partition, required).is_some());
                 offline += usize::from(!partition.has_leader());
             }
         }
@@ -141,6 +144,12 @@ impl Gathered {
             "partitions_under_min_isr",
             "Partitions led here with too few replicas in sync for acks=all.",
             under_min_isr,
+        )?;
+        gauge(
+            encoder,
+            "partitions_at_zone_risk",
+            "Partitions led here that the loss of one zone would stop.",
+            at_risk,
         )?;
         gauge(encoder, "partitions_offline", "Partitions of the cluster without a leader.", offline)?;
         controller(encoder, &broker.controller)?;

@@ -65,6 +65,11 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<(), CommandError> {
     print(&text)
 }
 
+/// Says on standard error how far something is. With that closed there is nobody to tell.
+pub(crate) fn remark(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// Says that something was done.
 pub(crate) fn done(format: Format, sentence: &str) -> Result<(), CommandError> {
     match format {

@@ -6,3 +6,4 @@ pub mod image;
 pub mod liveness;
 pub mod quorum;
 pub mod record;
+pub mod zones;

@@ -21,9 +21,14 @@ pub(super) fn handle(call: Call, request: CreateTopicsRequest) -> Dispatch {
     let names: Vec<_> = request.topics.iter().map(|topic| owned(&topic.name.0)).collect();
     let decide =
         Decide { topics: request.topics.iter().map(new_topic).collect(), validate_only: request.validate_only };
+    let validate_only = request.validate_only;
     call.later(async move |call| {
         let topics = match call.broker.submit(decide).await {
             Ok(ControllerResponse::CreateTopics(response)) => {
+                if !validate_only {
+                    let created = response.topics.iter().filter(|topic| topic.outcome.is_ok());
+                    call.broker.warn_of_zones(created.map(|topic| &*topic.name));
+                }
                 response.topics.into_iter().map(|result| answer(&call, result)).collect()
             }
             Ok(_) => names.iter().map(|name| refused(name, ErrorCode::UnknownServerError)).collect(),

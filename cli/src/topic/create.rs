@@ -5,12 +5,13 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 use tokio::time::Instant;
-use weir_protocol::client::{Admin, ClientError, NewTopic};
+use weir_protocol::client::{Admin, ClientError, ConfigResource, NewTopic};
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::messages::create_topics_response::CreatableTopicResult;
 
 use super::all_have_leaders;
 use super::config_change::NameValue;
+use super::zone_risk::{min_insync_replicas, zone_risk};
 use crate::command_error::CommandError;
 use crate::output::{self, Format};
 
@@ -73,10 +74,25 @@ pub(super) async fn run(admin: &Admin, arguments: Arguments, format: Format) -> 
             tokio::time::sleep(USABLE_PAUSE).await;
         }
     }
+    warn_of_zones(admin, &created).await;
     match format {
         Format::Json => output::print_json(&created),
         Format::Table if arguments.validate_only => output::print(&format!("topic {name} could be created")),
         Format::Table => output::print(&format!("{remark} topic {name}{}", shape(&created))),
+    }
+}
+
+/// Remarks on a topic that one zone can take. That the cluster does not tell is no failure of what was done.
+async fn warn_of_zones(admin: &Admin, created: &Created) {
+    if !created.created {
+        return;
+    }
+    let configs = admin.describe_configs(&[ConfigResource::Topic(created.name.clone())]).await;
+    let configs = configs.ok().and_then(|configs| configs.into_iter().next()?.1.ok()).unwrap_or_default();
+    let metadata = admin.client().metadata();
+    let topic = metadata.topics.get(&*created.name);
+    if let Some(risk) = topic.and_then(|topic| zone_risk(admin, topic, min_insync_replicas(&configs))) {
+        output::remark(&format!("topic {} does not survive the loss of every zone: {risk}", created.name));
     }
 }
 

@@ -9,6 +9,7 @@ use weir_protocol::ids::{BrokerId, PartitionIndex, TopicPartition};
 use weir_protocol::messages::describe_configs_response::DescribeConfigsResourceResult;
 
 use super::find;
+use super::zone_risk::{min_insync_replicas, zone_risk};
 use crate::command_error::CommandError;
 use crate::output::{self, Format, numbers, words};
 
@@ -30,6 +31,8 @@ struct Described {
     internal: bool,
     partitions: Vec<Partition>,
     configs: Vec<Config>,
+    /// What the loss of one zone would do to it, if it does not survive that.
+    zone_risk: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -89,6 +92,7 @@ async fn describe(admin: &Admin, name: &str) -> Result<Described, CommandError> 
         Some((_, configs)) => configs.map_err(failed)?,
         None => Vec::new(),
     };
+    let zone_risk = zone_risk(admin, &topic, min_insync_replicas(&configs));
     let mut configs: Vec<_> = configs.iter().map(config).collect();
     configs.sort_by(|left, right| left.name.cmp(&right.name));
     Ok(Described {
@@ -97,6 +101,7 @@ async fn describe(admin: &Admin, name: &str) -> Result<Described, CommandError> 
         internal: topic.is_internal,
         partitions: topic.partitions.iter().map(|(index, it)| partition(*index, it, &starts, &ends)).collect(),
         configs,
+        zone_risk: zone_risk.map(|risk| risk.to_string()),
     })
 }
 
@@ -174,6 +179,9 @@ impl Described {
                 [it.name.clone(), value.to_owned(), it.source.to_owned()]
             })
             .collect();
+        if let Some(risk) = &self.zone_risk {
+            text.push_str(&format!("\n\nThis topic does not survive the loss of every zone: {risk}."));
+        }
         if !rows.is_empty() {
             let configs = output::table([words("CONFIG"), words("VALUE"), words("SET BY")], rows);
             text.push_str(&format!("\n\n{configs}"));
@@ -211,6 +219,7 @@ mod tests {
             internal: false,
             partitions: vec![partition],
             configs: vec![config("retention.ms", "topic"), config("segment.ms", "default")],
+            zone_risk: None,
         };
         let expected = "topic t\n\n\
                         PARTITION  LEADER  EPOCH  REPLICAS  IN SYNC  START  END\n        \

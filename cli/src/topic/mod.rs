@@ -7,6 +7,7 @@ mod delete;
 mod describe;
 mod list;
 mod lookup;
+mod zone_risk;
 
 pub(crate) use lookup::{all_have_leaders, find, unknown};
 
