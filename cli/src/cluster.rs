@@ -1,7 +1,10 @@
 //! `weir cluster`: the cluster as a whole: its brokers (DescribeCluster, KIP-700) and its metadata quorum (KIP-595, KIP-853).
 
+mod balance;
 mod describe;
+mod drain;
 mod quorum;
+mod survey;
 mod voter;
 
 use clap::{Args, Subcommand};
@@ -31,6 +34,12 @@ enum Action {
     AddVoter(voter::AddArguments),
     /// Take a controller's vote.
     RemoveVoter(voter::RemoveArguments),
+    /// Spread replicas, leaders, disk and throughput evenly over brokers, without crowding zones.
+    Balance(balance::Arguments),
+    /// Move everything off a broker and keep new replicas from it.
+    Drain(drain::DrainArguments),
+    /// Let a drained broker take replicas again.
+    Undrain(drain::UndrainArguments),
     /// Forget a broker that will not come back; its replicas stay where they are until they are moved.
     Unregister {
         /// The broker's `node.id`.
@@ -46,6 +55,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), CommandError> {
         Action::Quorum => quorum::run(&admin, format).await,
         Action::AddVoter(add) => voter::add(&admin, add, format).await,
         Action::RemoveVoter(remove) => voter::remove(&admin, &remove, format).await,
+        Action::Balance(balance) => balance::run(&admin, &balance, format).await,
+        Action::Drain(drain) => drain::drain(&admin, &drain, format).await,
+        Action::Undrain(undrain) => drain::undrain(&admin, &undrain, format).await,
         Action::Unregister { broker } => {
             let done = admin.unregister_broker(BrokerId(broker)).await;
             done.map_err(|error| CommandError::client(format!("unregister broker {broker}"), error))?;

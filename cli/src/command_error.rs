@@ -47,6 +47,21 @@ pub(crate) enum CommandError {
         /// How many it has.
         partitions: usize,
     },
+    /// Replicas of a drained broker that no other broker can take.
+    #[error(
+        "{count} replicas of broker {broker} have nowhere to go, that of {first} among them: none of the {brokers} brokers in service \
+         takes replicas, has room and has not one already"
+    )]
+    NowhereToGo {
+        /// The broker.
+        broker: i32,
+        /// How many.
+        count: usize,
+        /// One of them.
+        first: String,
+        /// How many brokers serve.
+        brokers: usize,
+    },
     /// A file cannot be read.
     #[error("cannot read {}: {source}", .path.display())]
     File {
@@ -116,6 +131,7 @@ impl CommandError {
             Self::UnknownTopic { name, .. } => {
                 Some(format!("`weir topic list` shows what there is, `weir topic create {name}` creates it"))
             }
+            Self::NowhereToGo { .. } => Some("add a broker, or give the topics fewer replicas".to_owned()),
             Self::Client { source, .. } => client_hint(source).map(str::to_owned),
             _ => None,
         }

@@ -8,6 +8,7 @@ mod cluster;
 mod cluster_options;
 mod command_error;
 mod consume;
+mod moving;
 mod nearest;
 mod output;
 mod partition;

@@ -1,5 +1,6 @@
 //! Cluster metadata: records, image, decisions, and the Raft quorum that makes them durable.
 
+pub mod balance;
 pub mod decide;
 pub mod forward;
 pub mod image;
