@@ -30,9 +30,14 @@ impl Cluster {
 
     /// Starts these nodes, and waits until every one serves.
     pub fn of(nodes: Vec<NodeOptions>) -> io::Result<Cluster> {
-        let mut cluster = Cluster { nodes: nodes.into_iter().map(Node::new).collect() };
+        let mut cluster = Self::waiting(nodes);
         cluster.start_all()?;
         Ok(cluster)
+    }
+
+    /// These nodes, none of which runs yet.
+    pub fn waiting(nodes: Vec<NodeOptions>) -> Cluster {
+        Cluster { nodes: nodes.into_iter().map(Node::new).collect() }
     }
 
     /// Starts every node that does not run, all at once, and waits until each serves.
