@@ -11,7 +11,7 @@ use weir_protocol::ids::{BrokerId, PartitionIndex, TopicId};
 
 use super::catalog::{ConfigCatalog, unclean_election_enabled};
 use super::eligible;
-use crate::image::{DIRECTORY_LOST, DIRECTORY_MIGRATING, DIRECTORY_UNASSIGNED, MetadataImage, PartitionRegistration};
+use crate::image::{DIRECTORY_UNASSIGNED, MetadataImage, PartitionRegistration};
 use crate::record::{LeaderRecoveryState, MetadataRecord, PartitionChangeRecord};
 
 /// Which replica is wanted.
@@ -194,12 +194,9 @@ pub(super) fn is_acceptable_leader(image: &MetadataImage, partition: &PartitionR
     image.broker(id).is_some_and(|broker| broker.is_active()) && has_online_directory(image, partition, id)
 }
 
-fn has_online_directory(image: &MetadataImage, partition: &PartitionRegistration, id: BrokerId) -> bool {
-    match partition.directory_of(id) {
-        None | Some(DIRECTORY_UNASSIGNED | DIRECTORY_MIGRATING) => true,
-        Some(DIRECTORY_LOST) => false,
-        Some(directory) => image.broker(id).is_some_and(|broker| broker.log_dirs.contains(&directory)),
-    }
+/// Whether a replica's directory is online, as far as is known.
+pub(super) fn has_online_directory(image: &MetadataImage, partition: &PartitionRegistration, id: BrokerId) -> bool {
+    image.broker(id).is_some_and(|broker| broker.has_online(partition.directory_of(id)))
 }
 
 /// A broker that leaves the ISR and leadership of partitions.

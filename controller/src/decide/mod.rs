@@ -14,6 +14,7 @@ mod alter_configs;
 mod alter_partition;
 mod alter_partition_reassignments;
 mod api_error;
+mod assign_replicas_to_dirs;
 mod broker_heartbeat;
 mod catalog;
 mod config_changes;
@@ -60,6 +61,9 @@ pub use alter_partition_reassignments::{
     PartitionReassignmentResult,
 };
 pub use api_error::ApiError;
+pub use assign_replicas_to_dirs::{
+    AssignReplicasToDirsRequest, AssignReplicasToDirsResponse, MAX_ASSIGNMENTS_PER_REQUEST, ReplicaDirectory,
+};
 pub use broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerState};
 pub use catalog::ConfigCatalog;
 pub use config_changes::{AlterConfigsResponse, ResourceResult};
@@ -216,6 +220,9 @@ requests! {
     /// Give partitions other replicas.
     AlterPartitionReassignments(AlterPartitionReassignmentsRequest) -> AlterPartitionReassignmentsResponse
         = alter_partition_reassignments::decide;
+    /// A broker tells in which of its directories replicas lie.
+    AssignReplicasToDirs(AssignReplicasToDirsRequest) -> AssignReplicasToDirsResponse
+        = assign_replicas_to_dirs::decide;
     /// Finalize feature levels.
     UpdateFeatures(UpdateFeaturesRequest) -> UpdateFeaturesResponse = update_features::decide;
 }

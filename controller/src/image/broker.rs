@@ -6,6 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 use weir_protocol::ids::{BrokerEpoch, BrokerId};
 
+use super::partition::{DIRECTORY_LOST, DIRECTORY_MIGRATING, DIRECTORY_UNASSIGNED};
 use crate::record::{BrokerEndpoint, BrokerFeature, RegisterBrokerRecord};
 
 /// A broker that has registered and not been unregistered (Kafka's `BrokerRegistration`).
@@ -50,6 +51,16 @@ impl BrokerRegistration {
     pub fn uncordoned_log_dirs(&self) -> impl Iterator<Item = &Uuid> {
         let cordoned = self.cordoned_log_dirs.as_deref().unwrap_or_default();
         self.log_dirs.iter().filter(move |dir| !cordoned.contains(dir))
+    }
+
+    /// Whether a replica that lies there, as the metadata says, lies in a directory that is online. One that nobody has chosen yet is as
+    /// good as that; one that was lost is not.
+    pub fn has_online(&self, directory: Option<Uuid>) -> bool {
+        match directory {
+            None | Some(DIRECTORY_UNASSIGNED | DIRECTORY_MIGRATING) => true,
+            Some(DIRECTORY_LOST) => false,
+            Some(directory) => self.log_dirs.contains(&directory),
+        }
     }
 
     pub(super) fn from_record(record: &RegisterBrokerRecord) -> Self {

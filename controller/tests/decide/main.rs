@@ -4,6 +4,7 @@ mod allocate_producer_ids;
 mod alter_configs;
 mod alter_partition;
 mod alter_partition_reassignments;
+mod assign_replicas_to_dirs;
 mod broker_heartbeat;
 mod cluster;
 mod create_partitions;
