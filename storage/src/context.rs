@@ -1,7 +1,7 @@
 //! What the logs of one directory share.
 //!
 //! Owns the directory's health (a failed write or fsync takes it offline for good; a disk at its reserve mark refuses
-//! produce until there is room), the process-wide file cache, the budget of bytes until a flusher must look, and the queue of files that wait to be removed
+//! produce until there is room; one that does not answer refuses everything until it does), the process-wide file cache, the budget of bytes until a flusher must look, and the queue of files that wait to be removed
 //! (`file.delete.delay.ms`). It starts no thread: whoever owns the directory drains the queue.
 
 use std::io;
@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 use crate::file_cache::FileCache;
+use crate::stall::{Change, ChangesUnderWay, Progress};
 
 /// Files that were renamed out of the way and may be removed later.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,10 @@ pub struct StorageContext {
     files: Arc<FileCache>,
     offline: OnceLock<String>,
     full: AtomicBool,
+    stalled: AtomicBool,
+    /// Offline or stalled.
+    unavailable: AtomicBool,
+    changes: ChangesUnderWay,
     /// Bytes that may still be appended before the watcher is told.
     budget: AtomicI64,
     /// Something was appended or decided since it was last asked.
@@ -60,6 +65,9 @@ impl StorageContext {
             files,
             offline: OnceLock::new(),
             full: AtomicBool::new(false),
+            stalled: AtomicBool::new(false),
+            unavailable: AtomicBool::new(false),
+            changes: ChangesUnderWay::default(),
             budget: AtomicI64::new(i64::MAX),
             active: AtomicBool::new(false),
             watcher: OnceLock::new(),
@@ -93,11 +101,49 @@ impl StorageContext {
     pub fn take_offline(&self, doing: &str, error: &io::Error) {
         let reason = format!("{doing}: {error}");
         if self.offline.set(reason.clone()).is_ok() {
+            self.unavailable.store(true, Ordering::Release);
             tracing::error!(dir = %self.path.display(), %error, "log directory goes offline: {doing} failed");
             if let Some(watcher) = self.watcher.get() {
                 watcher.on_offline(&reason);
             }
         }
+    }
+
+    /// Whether the directory takes changes and can be read: it has not failed, and answers.
+    #[inline]
+    pub fn is_available(&self) -> bool {
+        !self.unavailable.load(Ordering::Acquire)
+    }
+
+    /// Why the directory is not available, if it is not.
+    pub fn unavailable_reason(&self) -> Option<&str> {
+        self.offline_reason().or_else(|| self.is_stalled().then_some("its disk does not answer"))
+    }
+
+    /// Whether changes are under way that do not end.
+    pub fn is_stalled(&self) -> bool {
+        self.stalled.load(Ordering::Acquire)
+    }
+
+    /// Says so, or that they have ended.
+    pub(crate) fn set_stalled(&self, stalled: bool) {
+        self.stalled.store(stalled, Ordering::Release);
+        self.unavailable.store(stalled || self.is_offline(), Ordering::Release);
+        if self.is_offline() {
+            // It may have failed between the two.
+            self.unavailable.store(true, Ordering::Release);
+        }
+    }
+
+    /// Something on the disk is about to be changed, and has been once what is returned is dropped.
+    #[inline]
+    pub(crate) fn changing(&self) -> Change<'_> {
+        self.changes.begin()
+    }
+
+    /// How the changes of the disk come along.
+    pub(crate) fn progress(&self) -> Progress {
+        self.changes.progress()
     }
 
     /// True while the disk is at its reserve mark: clients' appends are refused with a retriable error.

@@ -14,5 +14,6 @@ pub mod manager;
 pub mod offset_index;
 pub mod producer_state;
 pub mod segment;
+mod stall;
 pub mod time_index;
 pub mod transaction_index;

@@ -71,7 +71,7 @@ impl Log {
             for_each_batch(records, |_, bytes| patch::set_log_append_time(bytes, now_ms))?;
             summary.max_timestamp = now_ms;
         }
-        let mut state = self.state.lock();
+        let mut state = self.lock_answering()?;
         self.check_writable(&state, origin)?;
         let extent = if origin == AppendOrigin::RaftLeader {
             let extent = continuing_extent(records, &state, summary)?;
@@ -110,7 +110,7 @@ impl Log {
     ) -> Result<AppendInfo, AppendError> {
         let config = self.config.read();
         let (records, summary) = whole_batches(records, max_leader_epoch)?;
-        let mut state = self.state.lock();
+        let mut state = self.lock_answering()?;
         self.check_writable(&state, AppendOrigin::Replication)?;
         if records.is_empty() {
             let none = Extent { first_offset: state.log_end, last_offset: state.log_end + -1, summary };
@@ -153,6 +153,7 @@ impl Log {
         if let Some(earlier) = judged? {
             return Ok(Written::Duplicate(earlier));
         }
+        let _change = self.context.changing();
         self.roll_if_due(state, records.len() as u32, extent, config, now_ms)?;
         if config.preallocate && state.active.size == 0 {
             let reserved = state.active.preallocate(&state.dir, &self.context, config.segment_bytes);

@@ -112,7 +112,8 @@ impl Log {
     /// Takes no more appends, without making anything durable, and renames the folder: the partition is deleted or moves
     /// away. A flush that is under way sees the one folder or the other.
     pub fn abandon_to(&self, folder: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
+        let mut state = self.lock_answering().map_err(io::Error::other)?;
+        let _change = self.context.changing();
         std::fs::rename(&state.dir, folder)?;
         state.closed = true;
         state.move_to(folder);

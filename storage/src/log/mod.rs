@@ -37,6 +37,7 @@ mod validate;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use weir_protocol::ids::{LeaderEpoch, Offset, TopicId, TopicPartition};
@@ -56,6 +57,9 @@ use crate::config::LogConfig;
 use crate::context::StorageContext;
 use crate::producer_state::DEFAULT_PRODUCER_ID_EXPIRATION_MS;
 use state::State;
+
+/// How often whoever waits for the state looks whether the disk has stopped answering.
+const LOCK_LOOK: Duration = Duration::from_millis(50);
 
 const EMFILE: i32 = rustix::io::Errno::MFILE.raw_os_error();
 const ENFILE: i32 = rustix::io::Errno::NFILE.raw_os_error();
@@ -170,9 +174,9 @@ impl Log {
         self.offsets.unflushed_bytes.load(Ordering::Relaxed)
     }
 
-    /// The size of all segments' batches.
+    /// The size of all segments' batches; nought while the disk does not answer.
     pub fn size_bytes(&self) -> u64 {
-        let state = self.state.lock();
+        let Ok(state) = self.lock_answering() else { return 0 };
         state.sealed.iter().map(|sealed| u64::from(sealed.size)).sum::<u64>() + u64::from(state.active.size)
     }
 
@@ -186,7 +190,8 @@ impl Log {
         if offset <= self.high_watermark() {
             return self.high_watermark();
         }
-        let mut state = self.state.lock();
+        // Where the disk does not answer nothing is told either.
+        let Ok(mut state) = self.lock_answering() else { return self.high_watermark() };
         let offset = offset.min(state.log_end);
         if offset > state.high_watermark {
             state.high_watermark = offset;
@@ -235,9 +240,12 @@ impl Log {
         self.state.lock().epochs.epoch_for_offset(offset)
     }
 
-    /// Notes that `epoch` starts at `offset`. Written to disk with the next flush: until then the batches tell it again.
+    /// Notes that `epoch` starts at `offset`. Written to disk with the next flush: until then the batches tell it again, and so they do
+    /// if the disk does not answer.
     pub fn assign_epoch_start(&self, epoch: LeaderEpoch, offset: Offset) {
-        self.state.lock().epochs.assign(epoch, offset);
+        if let Ok(mut state) = self.lock_answering() {
+            state.epochs.assign(epoch, offset);
+        }
     }
 
     /// Makes the state's offsets visible to those who read them without the lock.
@@ -268,14 +276,35 @@ impl Log {
         StorageError::Io { doing, error }
     }
 
-    /// Refuses to change anything in a directory that is offline.
+    /// Refuses to change anything in a directory that is offline or does not answer.
+    #[inline]
     fn check_online(&self) -> Result<(), StorageError> {
-        match self.context.offline_reason() {
-            None => Ok(()),
-            Some(reason) => Err(StorageError::DirOffline {
-                dir: self.context.path().display().to_string(),
-                reason: reason.to_owned(),
-            }),
+        if self.context.is_available() { Ok(()) } else { Err(self.unavailable()) }
+    }
+
+    #[cold]
+    fn unavailable(&self) -> StorageError {
+        let reason = self.context.unavailable_reason().unwrap_or("it did not answer");
+        StorageError::DirOffline { dir: self.context.path().display().to_string(), reason: reason.to_owned() }
+    }
+
+    /// The state, unless the directory does not answer: whoever holds it then may do so for as long as the disk is silent.
+    #[inline]
+    fn lock_answering(&self) -> Result<MutexGuard<'_, State>, StorageError> {
+        match self.state.try_lock() {
+            Some(state) => Ok(state),
+            None => self.wait_for_lock(),
+        }
+    }
+
+    fn wait_for_lock(&self) -> Result<MutexGuard<'_, State>, StorageError> {
+        loop {
+            if let Some(state) = self.state.try_lock_for(LOCK_LOOK) {
+                return Ok(state);
+            }
+            if self.context.is_stalled() {
+                return Err(self.unavailable());
+            }
         }
     }
 }

@@ -98,7 +98,7 @@ impl Log {
     }
 
     fn try_read(&self, from: Offset, max_bytes: u32, upper: Offset, min_one: bool) -> Result<LogRead, ReadError> {
-        let state = self.state.lock();
+        let state = self.lock_answering().map_err(io::Error::other)?;
         let mut read = LogRead {
             slice: None,
             log_start_offset: state.log_start,
@@ -151,7 +151,7 @@ impl Log {
                 let start = Start { position: found.position, first_batch_bytes: found.size() };
                 return Ok(Some((view, start)));
             }
-            let state = self.state.lock();
+            let state = self.lock_answering().map_err(io::Error::other)?;
             if view.active || state.generation != view.generation {
                 return Ok(None);
             }
@@ -180,7 +180,7 @@ impl Log {
     /// What the offset index knows around `target`.
     fn surroundings(&self, view: &View, target: Offset) -> Result<Surroundings, ReadError> {
         let len = if view.active {
-            let state = self.state.lock();
+            let state = self.lock_answering().map_err(io::Error::other)?;
             if !view.is_current(&state) {
                 // It was sealed since: its index is complete in the file.
                 None
@@ -238,7 +238,7 @@ impl Log {
     fn index_edge(&self, view: &View, at: u32) -> Result<Option<u32>, ReadError> {
         let mut len = None;
         if view.active {
-            let state = self.state.lock();
+            let state = self.lock_answering().map_err(io::Error::other)?;
             if view.is_current(&state) {
                 match state.active.offset_index.lookup_position(at) {
                     ActiveLookup::Memory(around) => return Ok(around.lower.map(|lower| lower.position)),

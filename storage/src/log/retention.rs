@@ -56,7 +56,7 @@ impl Log {
         let mut deleted = 0;
         loop {
             let (front, log_start, log_bytes) = {
-                let state = self.state.lock();
+                let state = self.lock_answering()?;
                 if state.closed {
                     return Ok(deleted);
                 }
@@ -75,7 +75,8 @@ impl Log {
 
     /// Deletes the first segment if it still is what was judged; the active one is rolled for it.
     fn delete_segment(&self, front: &Front, config: &LogConfig, now_ms: i64) -> Result<bool, StorageError> {
-        let mut state = self.state.lock();
+        let mut state = self.lock_answering()?;
+        let _change = self.context.changing();
         if state.closed || !Front::of(&state).is_some_and(|now| now.is_same(front)) {
             return Ok(false);
         }

@@ -28,8 +28,9 @@ impl Log {
     /// fsynced, and the log refuses to open.
     pub fn truncate_to(&self, offset: Offset, now_ms: i64) -> Result<Offset, StorageError> {
         let config = self.config();
-        let mut state = self.state.lock();
+        let mut state = self.lock_answering()?;
         self.check_online()?;
+        let _change = self.context.changing();
         if offset >= state.log_end {
             // A leader notes its epoch when it is elected: one that was deposed before its first record has an epoch that
             // nobody else knows, and no record of it to cut.
@@ -52,8 +53,9 @@ impl Log {
     /// Removes every record; the next one gets `offset`.
     pub fn truncate_fully_and_start_at(&self, offset: Offset, now_ms: i64) -> Result<(), StorageError> {
         let config = self.config();
-        let mut state = self.state.lock();
+        let mut state = self.lock_answering()?;
         self.check_online()?;
+        let _change = self.context.changing();
         tracing::info!(partition = %self.topic_partition, log_end = %state.log_end, %offset, "truncating log fully");
         self.start_over(&mut state, offset, &config, now_ms)
     }

@@ -23,7 +23,7 @@ const MANY_LOGS: usize = 256;
 /// Writes down every directory that can be written.
 pub(super) fn write_down(shared: &Shared, broker_epoch: BrokerEpoch) {
     std::thread::scope(|scope| {
-        for directory in shared.directories.iter().filter(|directory| !directory.context.is_offline()) {
+        for directory in shared.directories.iter().filter(|directory| directory.context.is_available()) {
             scope.spawn(move || write_down_directory(shared, directory, broker_epoch));
         }
     });

@@ -9,6 +9,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use uuid::Uuid;
@@ -18,6 +19,7 @@ use super::checkpoints::{FoundOffsets, LastWritten};
 use super::flusher::FlushQueue;
 use crate::context::StorageContext;
 use crate::identity::{DirectoryIdentity, LastStop};
+use crate::stall::StallWatch;
 
 /// One of `log.dirs`.
 pub(super) struct Directory {
@@ -42,6 +44,7 @@ pub(super) struct Directory {
     /// Held from looking at the logs until the file is written, so that an older look never replaces a newer.
     pub(super) checkpointing: Mutex<()>,
     loaded: AtomicBool,
+    stall: Mutex<StallWatch>,
     /// Opened with the directory, so that it is told of every write-back that fails from then on.
     handle: io::Result<File>,
 }
@@ -65,6 +68,7 @@ impl Directory {
             retired: Mutex::default(),
             checkpointing: Mutex::default(),
             loaded: AtomicBool::new(false),
+            stall: Mutex::default(),
             handle,
         }
     }
@@ -75,6 +79,23 @@ impl Directory {
             Ok(handle) => Ok(rustix::fs::syncfs(handle)?),
             Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
         }
+    }
+
+    /// Looks whether the disk has stopped answering, or answers again; true if that changed.
+    pub(super) fn look_for_stall(&self, now: Instant, patience: Duration) -> bool {
+        let stalled = self.stall.lock().look(now, self.context.progress(), patience);
+        if self.context.is_offline() || stalled == self.context.is_stalled() {
+            return false;
+        }
+        self.context.set_stalled(stalled);
+        let dir = self.path.display();
+        match stalled {
+            true => {
+                tracing::error!(%dir, patience_ms = patience.as_millis(), "the disk of a log directory does not answer: what lies in it is served by others until it does")
+            }
+            false => tracing::warn!(%dir, "the disk of a log directory answers again: what lies in it is served again"),
+        }
+        true
     }
 
     /// The folder of a partition is gone from its name.

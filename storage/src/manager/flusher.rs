@@ -163,7 +163,7 @@ fn answer(shared: &Shared, group: Vec<Waiting>, outcome: &io::Result<()>) {
 }
 
 fn check_online(directory: &Directory) -> io::Result<()> {
-    match directory.context.offline_reason() {
+    match directory.context.unavailable_reason() {
         None => Ok(()),
         Some(reason) => {
             Err(io::Error::other(format!("log directory {} is offline: {reason}", directory.path.display())))

@@ -135,7 +135,7 @@ fn ask_flush(shared: &Shared, log: Arc<Log>) {
 
 fn apply_retention(shared: &Shared, now_ms: i64) {
     for log in shared.online() {
-        if log.context().is_offline() || shared.is_closed() {
+        if !log.context().is_available() || shared.is_closed() {
             continue;
         }
         match log.delete_expired_segments(now_ms) {
@@ -154,7 +154,7 @@ fn expire_producers(shared: &Shared, now_ms: i64) {
 /// Removes the files and folders that are due; returns when the next are.
 fn remove_due(shared: &Shared, now_ms: i64) -> Option<i64> {
     let mut next: Option<i64> = None;
-    for directory in &shared.directories {
+    for directory in shared.directories.iter().filter(|directory| directory.context.is_available()) {
         for file in directory.context.take_due_deletions(now_ms).into_iter().flat_map(|deletion| deletion.files) {
             report_removal(&file, fs::remove_file(&file));
         }

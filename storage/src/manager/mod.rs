@@ -36,6 +36,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
@@ -91,7 +92,7 @@ pub struct LogDirStatus {
     pub path: PathBuf,
     /// Its id (KIP-858).
     pub id: Uuid,
-    /// Why it is offline, if it is.
+    /// Why it is offline, or that it does not answer.
     pub offline: Option<String>,
     /// Produce is refused for lack of room.
     pub full: bool,
@@ -325,21 +326,34 @@ impl LogManager {
         self.shared.directories.iter().map(|directory| self.dir_status(directory)).collect()
     }
 
-    /// The ids of the directories that work, in the order of the configuration.
+    /// The ids of the directories that work and answer, in the order of the configuration.
     pub fn online_directories(&self) -> Vec<Uuid> {
-        let online = self.shared.directories.iter().filter(|directory| !directory.context.is_offline());
+        let online = self.shared.directories.iter().filter(|directory| directory.context.is_available());
         online.map(|directory| directory.id).collect()
     }
 
+    /// Looks whether directories have stopped answering for `patience`, or answer again; to be called now and then by whoever can do
+    /// something about it. True if that changed of any.
+    pub fn look_for_stalls(&self, now: Instant, patience: Duration) -> bool {
+        let looks = self.shared.directories.iter().map(|directory| directory.look_for_stall(now, patience));
+        // Every one is looked at.
+        looks.fold(false, |changed, change| changed | change)
+    }
+
+    /// Whether a directory does not answer at the moment.
+    pub fn has_stalled(&self) -> bool {
+        self.shared.directories.iter().any(|directory| directory.context.is_stalled())
+    }
+
     fn dir_status(&self, directory: &Directory) -> LogDirStatus {
-        let space = DiskSpace::of(&directory.path).ok();
+        let space = directory.context.is_available().then(|| DiskSpace::of(&directory.path).ok()).flatten();
         let bytes =
             |part: fn(DiskSpace) -> u64| space.map_or(-1, |space| i64::try_from(part(space)).unwrap_or(i64::MAX));
         let logs = self.shared.logs_of(directory);
         LogDirStatus {
             path: directory.path.clone(),
             id: directory.id,
-            offline: directory.context.offline_reason().map(str::to_owned),
+            offline: directory.context.unavailable_reason().map(str::to_owned),
             full: directory.context.is_full(),
             total_bytes: bytes(|space| space.total),
             usable_bytes: bytes(|space| space.usable),

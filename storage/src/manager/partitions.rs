@@ -83,7 +83,7 @@ fn reserve(
 }
 
 fn place(directories: &[Arc<Directory>], wanted: Option<Uuid>) -> Result<&Arc<Directory>, CreateError> {
-    let mut online = directories.iter().filter(|directory| !directory.context.is_offline());
+    let mut online = directories.iter().filter(|directory| directory.context.is_available());
     match wanted {
         Some(id) => online.find(|directory| directory.id == id).ok_or(CreateError::DirectoryNotOnline(id)),
         None => online
@@ -99,6 +99,7 @@ fn make(
     topic_id: TopicId,
     config: Arc<LogConfig>,
 ) -> Result<Arc<Log>, CreateError> {
+    let _change = directory.context.changing();
     let dir = directory.path.join(partition_dir::name(partition));
     let cleared = super::relief::clear_the_name(shared, directory, partition);
     let made = cleared.and_then(|()| set_leftover_aside(shared, &dir, directory, partition));
@@ -158,6 +159,11 @@ pub(super) fn delete(shared: &Shared, partition: &TopicPartition, topic_id: Topi
             }
             Some(slot) => slot.clone(),
         };
+        if shared.directories[slot.directory()].context.is_stalled() {
+            // The next start finds that it is nobody's.
+            let source = io::Error::from(io::ErrorKind::TimedOut);
+            return Err(DeleteError::Io { partition: partition.clone(), source });
+        }
         // The name stays taken until the folder is out of the way, or a new partition's would be renamed in its stead.
         logs.insert(partition.clone(), Slot::Loading { directory: slot.directory() });
         slot
@@ -171,7 +177,9 @@ pub(super) fn delete(shared: &Shared, partition: &TopicPartition, topic_id: Topi
         Ok(path) => path,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(source) => {
-            directory.context.take_offline("deleting a partition", &source);
+            if !directory.context.is_stalled() {
+                directory.context.take_offline("deleting a partition", &source);
+            }
             return Err(DeleteError::Io { partition: partition.clone(), source });
         }
     };

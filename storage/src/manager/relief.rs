@@ -72,7 +72,7 @@ fn flush_all(shared: &Shared, directory: &Directory, logs: &[Arc<Log>]) {
 /// Writes the directory's recovery points and log start offsets. Nothing is written before the directory is loaded, for
 /// what is not loaded yet would be missing.
 pub(super) fn checkpoint(shared: &Shared, directory: &Directory) {
-    if !directory.is_loaded() || directory.context.is_offline() {
+    if !directory.is_loaded() || !directory.context.is_available() {
         return;
     }
     let written = {
@@ -109,7 +109,7 @@ pub(super) fn clear_the_name(shared: &Shared, directory: &Directory, partition: 
 
 /// Writes the directory's high watermarks.
 pub(super) fn checkpoint_high_watermarks(shared: &Shared, directory: &Directory) {
-    if !directory.is_loaded() || directory.context.is_offline() {
+    if !directory.is_loaded() || !directory.context.is_available() {
         return;
     }
     let _checkpointing = directory.checkpointing.lock();
