@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -17,11 +18,15 @@ use super::connection_quota::ConnectionQuota;
 use super::listener::Listener;
 use super::metrics::NetworkThreadMetrics;
 use super::network_thread::Accepted;
+use super::open_sockets::OpenSockets;
 use super::placement::{self, ThreadView};
 use super::thread_load::ThreadLoad;
 
 /// How long to wait when the process or the host has no handles or memory for another connection.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a thread may leave a connection waiting before another is looked for.
+const HAND_OVER_LOOK: Duration = Duration::from_millis(250);
 
 /// Ids of connections, unique in the process.
 static NEXT_CONNECTION_ID: AtomicU64 = AtomicU64::new(1);
@@ -32,13 +37,14 @@ pub(super) struct ThreadHandle {
     pub(super) accepted: mpsc::Sender<Accepted>,
     pub(super) metrics: Arc<NetworkThreadMetrics>,
     pub(super) load: Arc<ThreadLoad>,
+    pub(super) sockets: Arc<OpenSockets>,
 }
 
 /// One listener's acceptor.
 pub(super) struct Acceptor {
     pub(super) listener: Arc<Listener>,
     pub(super) quota: Arc<ConnectionQuota>,
-    pub(super) threads: Vec<ThreadHandle>,
+    pub(super) threads: Arc<ArcSwap<Vec<ThreadHandle>>>,
     pub(super) stop: watch::Receiver<Option<Instant>>,
 }
 
@@ -96,12 +102,20 @@ impl Acceptor {
             load_permille: thread.load.permille(),
             connections: thread.metrics.connections.load(Ordering::Relaxed),
         };
-        let thread = &self.threads[placement::choose(&self.threads.iter().map(view).collect::<Vec<_>>())];
-        thread.metrics.connections.fetch_add(1, Ordering::Relaxed);
         let id = NEXT_CONNECTION_ID.fetch_add(1, Ordering::Relaxed);
-        let accepted = Accepted { id, stream, peer_address, listener, slot };
-        if thread.accepted.send(accepted).await.is_err() {
-            thread.metrics.connections.fetch_sub(1, Ordering::Relaxed);
+        loop {
+            let threads = self.threads.load_full();
+            let thread = &threads[placement::choose(&threads.iter().map(view).collect::<Vec<_>>())];
+            // A thread that takes nothing over may be replaced meanwhile.
+            match tokio::time::timeout(HAND_OVER_LOOK, thread.accepted.reserve()).await {
+                Err(_) => continue,
+                Ok(Err(_)) => return,
+                Ok(Ok(place)) => {
+                    thread.metrics.connections.fetch_add(1, Ordering::Relaxed);
+                    let socket = thread.sockets.enter(&stream);
+                    return place.send(Accepted { id, socket, stream, peer_address, listener, slot });
+                }
+            }
         }
     }
 }

@@ -28,6 +28,7 @@ use super::handler::Handler;
 use super::listener::Listener;
 use super::memory_budget::{MemoryBudget, Reservation};
 use super::metrics::NetworkThreadMetrics;
+use super::open_sockets::OpenSocket;
 use super::thread_load::ThreadLoad;
 use super::transport::{HandshakeError, PlaintextTransport, TlsTransport, Transport};
 
@@ -41,6 +42,7 @@ const COLD_READER_KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// A socket on its way from an acceptor to its thread.
 pub(super) struct Accepted {
     pub(super) id: u64,
+    pub(super) socket: OpenSocket,
     pub(super) stream: std::net::TcpStream,
     pub(super) peer_address: SocketAddr,
     pub(super) listener: Arc<Listener>,
@@ -172,14 +174,20 @@ async fn serve<H: Handler>(mut setup: ThreadSetup<H>) {
 }
 
 async fn connection_task<H: Handler>(accepted: Accepted, thread: Rc<ThreadShared>, handler: Arc<H>) {
-    let Accepted { id, stream, peer_address, listener, slot: _slot } = accepted;
+    let Accepted { id, socket, stream, peer_address, listener, slot: _slot } = accepted;
     let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
     let _membership = Membership::enter(Rc::clone(&thread), Arc::clone(&listener), waker);
     let mut reader =
         FrameReader::new(thread.config.socket_request_max_bytes, Reservation::new(Arc::clone(&thread.memory)));
     let local_address = stream.local_addr().unwrap_or(listener.local_address);
+    // It is closed if it cannot be taken over.
+    let sockets = Arc::clone(socket.sockets());
+    drop(socket);
     let transport = match TcpStream::from_std(stream) {
-        Ok(stream) => establish(stream, &listener, &thread, &mut reader).await,
+        Ok(stream) => {
+            let socket = sockets.enter(&stream);
+            establish((stream, socket), &listener, &thread, &mut reader).await
+        }
         Err(error) => Err(error.into()),
     };
     let transport = match transport {
@@ -208,15 +216,15 @@ async fn connection_task<H: Handler>(accepted: Accepted, thread: Rc<ThreadShared
 }
 
 async fn establish(
-    stream: TcpStream,
+    (stream, socket): (TcpStream, OpenSocket),
     listener: &Listener,
     thread: &ThreadShared,
     reader: &mut FrameReader,
 ) -> Result<Transport, HandshakeError> {
     let ListenerSecurity::Tls(config) = &listener.security else {
-        return Ok(Transport::Plaintext(PlaintextTransport::new(stream)));
+        return Ok(Transport::Plaintext(PlaintextTransport::new(stream, socket)));
     };
-    let mut transport = Box::new(TlsTransport::new(stream, config.current()).map_err(HandshakeError::Tls)?);
+    let mut transport = Box::new(TlsTransport::new(stream, socket, config.current()).map_err(HandshakeError::Tls)?);
     let handshake = poll_fn(|context| match thread.draining.get() {
         true => Poll::Ready(Err(HandshakeError::BrokerStops)),
         false => transport.poll_handshake(context, reader),

@@ -3,22 +3,19 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::acceptor::{Acceptor, ThreadHandle};
 use super::config::{ListenerConfig, NetworkConfig};
 use super::connection_quota::ConnectionQuota;
 use super::handler::Handler;
 use super::listener::{BindError, Listener};
 use super::memory_budget::MemoryBudget;
 use super::metrics::{NetworkMetrics, NetworkThreadMetrics};
-use super::network_thread::{self, Accepted, MAX_HANDED_OVER, ThreadSetup};
 use super::open_files;
-use super::thread_load::ThreadLoad;
+use super::threads::{NetworkThreads, Parts, SuperviseThreads};
 
 /// How long answers may take to leave once the broker stops.
 pub const SHUTDOWN_BOUND: Duration = Duration::from_millis(200);
@@ -67,52 +64,24 @@ impl BoundNetwork {
         let BoundNetwork { config, listeners, metrics, quota } = self;
         let (stop, stopping) = watch::channel(None);
         let memory = Arc::new(MemoryBudget::new(config.queued_max_request_bytes));
-        let config = Arc::new(config);
-        let (handles, receivers) = thread_handles(&metrics);
-        let acceptors = listeners.iter().map(|listener| Acceptor {
-            listener: Arc::clone(listener),
-            quota: Arc::clone(&quota),
-            threads: handles.clone(),
-            stop: stopping.clone(),
-        });
-        // Connections fill the threads from the first; the acceptors disturb them least on the last.
-        let mut acceptors: Vec<_> = acceptors.collect();
-        let mut network = Network { handler, metrics: Arc::clone(&metrics), threads: Vec::new(), stop };
-        let last = receivers.len() - 1;
-        for (index, accepted) in receivers.into_iter().enumerate() {
-            let setup = ThreadSetup {
-                index,
-                config: Arc::clone(&config),
-                handler: Arc::clone(&network.handler),
-                metrics: Arc::clone(&metrics.threads[index]),
-                load: Arc::clone(&handles[index].load),
-                memory: Arc::clone(&memory),
-                accepted,
-                stop: stopping.clone(),
-            };
-            let here = if index == last { std::mem::take(&mut acceptors) } else { Vec::new() };
-            let also = move || here.into_iter().for_each(|acceptor| drop(tokio::task::spawn_local(acceptor.run())));
-            network.threads.push(network_thread::spawn(setup, also)?);
-        }
-        Ok(network)
+        let threads = NetworkThreads::start(Parts {
+            config: Arc::new(config),
+            handler: Arc::clone(&handler),
+            listeners,
+            quota,
+            metrics: Arc::clone(&metrics),
+            memory,
+            stop: stopping,
+        })?;
+        Ok(Network { handler, metrics, threads: Arc::new(threads), stop })
     }
 }
 
-fn thread_handles(metrics: &NetworkMetrics) -> (Vec<ThreadHandle>, Vec<mpsc::Receiver<Accepted>>) {
-    let handle = |metrics: &Arc<NetworkThreadMetrics>| {
-        let (accepted, receiver) = mpsc::channel(MAX_HANDED_OVER);
-        let load = Arc::new(ThreadLoad::new());
-        (ThreadHandle { accepted, metrics: Arc::clone(metrics), load }, receiver)
-    };
-    metrics.threads.iter().map(handle).unzip()
-}
-
 /// The running network.
-#[derive(Debug)]
 pub struct Network<H> {
     handler: Arc<H>,
     metrics: Arc<NetworkMetrics>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Arc<NetworkThreads<H>>,
     stop: watch::Sender<Option<Instant>>,
 }
 
@@ -122,6 +91,11 @@ impl<H: Handler> Network<H> {
         Arc::clone(&self.metrics)
     }
 
+    /// Whoever looks after its threads.
+    pub fn supervisor(&self) -> Arc<dyn SuperviseThreads> {
+        Arc::clone(&self.threads) as Arc<dyn SuperviseThreads>
+    }
+
     /// Whoever answers requests.
     pub fn handler(&self) -> &Arc<H> {
         &self.handler
@@ -129,13 +103,15 @@ impl<H: Handler> Network<H> {
 
     /// Accepts and receives no more, asks the handler to answer what waits, sends answers for at most
     /// [`SHUTDOWN_BOUND`], closes every connection and joins the threads. Blocks: not for a thread that runs futures.
-    pub fn shutdown(mut self) {
+    pub fn shutdown(self) {
         self.stop.send_replace(Some(Instant::now() + SHUTDOWN_BOUND));
         self.handler.shutting_down();
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a network thread panicked");
-            }
-        }
+        self.threads.join();
+    }
+}
+
+impl<H> std::fmt::Debug for Network<H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Network").finish_non_exhaustive()
     }
 }

@@ -3,7 +3,7 @@
 //! Written by the thread as it parks and unparks (one clock reading each), read by the acceptors.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::metrics::{self, NetworkThreadMetrics};
 
@@ -68,6 +68,33 @@ impl ThreadLoad {
     }
 }
 
+/// For how long a thread has been at the same request.
+#[derive(Debug, Default)]
+pub(super) struct HeldWatch {
+    /// The requests it had received, when that was first seen and it was not asleep.
+    at_request: Option<(u64, Instant)>,
+}
+
+impl HeldWatch {
+    pub(super) fn look(&mut self, now: Instant, load: &ThreadLoad, metrics: &NetworkThreadMetrics) {
+        let requests = metrics.requests.load(Ordering::Relaxed);
+        self.note(now, load.parked.load(Ordering::Relaxed), requests);
+    }
+
+    fn note(&mut self, now: Instant, is_asleep: bool, requests: u64) {
+        match self.at_request {
+            _ if is_asleep => self.at_request = None,
+            Some((seen, _)) if seen == requests => {}
+            _ => self.at_request = Some((requests, now)),
+        }
+    }
+
+    /// Whether it has been for `patience`, as far as was seen.
+    pub(super) fn is_held(&self, now: Instant, patience: Duration) -> bool {
+        self.at_request.is_some_and(|(_, since)| now.saturating_duration_since(since) >= patience)
+    }
+}
+
 /// Moves `before` towards `sample` by the share of the window that has passed.
 fn average(before: u64, sample: u64, elapsed_ns: u64) -> u64 {
     let elapsed_ns = elapsed_ns.min(WINDOW_NS);
@@ -77,6 +104,18 @@ fn average(before: u64, sample: u64, elapsed_ns: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_is_held_that_neither_sleeps_nor_receives_for_long() {
+        let (mut watch, start, patience) = (HeldWatch::default(), Instant::now(), Duration::from_secs(1));
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for (second, is_asleep, requests, held) in
+            [(0, false, 5, false), (1, false, 6, false), (2, true, 6, false), (3, false, 6, false), (4, false, 6, true)]
+        {
+            watch.note(at(second), is_asleep, requests);
+            assert_eq!(watch.is_held(at(second), patience), held, "second {second}");
+        }
+    }
 
     #[test]
     fn a_full_window_replaces_the_average_and_half_a_window_half_of_it() {

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 
 use super::super::cold_read::{Warmth, read_hot};
 use super::super::frame_reader::{FrameReader, Want};
+use super::super::open_sockets::OpenSocket;
 use super::super::outbox::Outbox;
 use super::super::response::{Chunk, FileSlice};
 use super::super::scratch;
@@ -29,13 +30,14 @@ const SEND_TURN_BYTES: u64 = 1024 * 1024;
 /// A plaintext connection's socket.
 #[derive(Debug)]
 pub(in super::super) struct PlaintextTransport {
+    _socket: OpenSocket,
     stream: TcpStream,
     warmth: Warmth,
 }
 
 impl PlaintextTransport {
-    pub(in super::super) fn new(stream: TcpStream) -> PlaintextTransport {
-        PlaintextTransport { stream, warmth: Warmth::default() }
+    pub(in super::super) fn new(stream: TcpStream, socket: OpenSocket) -> PlaintextTransport {
+        PlaintextTransport { _socket: socket, stream, warmth: Warmth::default() }
     }
 
     pub(super) fn stream(&self) -> &TcpStream {

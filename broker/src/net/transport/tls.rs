@@ -25,6 +25,7 @@ use tokio::time::timeout;
 use super::super::buffer_pool;
 use super::super::cold_read::{Warmth, read_hot};
 use super::super::frame_reader::FrameReader;
+use super::super::open_sockets::OpenSocket;
 use super::super::outbox::Outbox;
 use super::super::response::Chunk;
 use super::super::scratch::{self, MAX_RECORD_OVERHEAD_BYTES, PLAINTEXT_OUT_BYTES};
@@ -59,6 +60,7 @@ pub(in super::super) enum HandshakeError {
 
 /// A TLS connection's socket and session.
 pub(in super::super) struct TlsTransport {
+    _socket: OpenSocket,
     stream: TcpStream,
     session: UnbufferedServerConnection,
     /// A record that is not whole.
@@ -74,10 +76,16 @@ pub(in super::super) struct TlsTransport {
 }
 
 impl TlsTransport {
-    pub(in super::super) fn new(stream: TcpStream, config: Arc<ServerConfig>) -> Result<TlsTransport, rustls::Error> {
+    pub(in super::super) fn new(
+        stream: TcpStream,
+        socket: OpenSocket,
+        config: Arc<ServerConfig>,
+    ) -> Result<TlsTransport, rustls::Error> {
+        let session = UnbufferedServerConnection::new(config)?;
         Ok(TlsTransport {
+            _socket: socket,
             stream,
-            session: UnbufferedServerConnection::new(config)?,
+            session,
             incoming: BytesMut::new(),
             outgoing: BytesMut::new(),
             warmth: Warmth::default(),
