@@ -234,6 +234,7 @@ fn lane(request: &ControllerRequest) -> Lane {
         ControllerRequest::RegisterBroker(_)
         | ControllerRequest::BrokerHeartbeat(_)
         | ControllerRequest::AlterPartition(_)
+        | ControllerRequest::AssignReplicasToDirs(_)
         | ControllerRequest::AllocateProducerIds(_) => Lane::Life,
         _ => Lane::Changes,
     }

@@ -22,7 +22,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Notify;
 use weir_controller::quorum::Controller;
 use weir_protocol::ids::{TopicId, TopicPartition};
-use weir_storage::manager::{Assignment, LogManager, LogManagerConfig};
+use weir_storage::manager::{Assignment, LogManager, LogManagerConfig, OnOffline};
 
 use crate::api::Apis;
 use crate::broker::{Broker, FEATURES, Randomness, topic_config};
@@ -51,8 +51,8 @@ pub use interrupt::StartInterrupt;
 pub use node::Node;
 use reconfigure::Reconfigurer;
 
-/// The most fetch sessions of followers: each follower keeps `num.replica.fetchers` of them.
-const MAX_FOLLOWER_SESSIONS: usize = 1000;
+/// The most fetch sessions of followers: each follower keeps `num.replica.fetchers` of them for each of its log directories.
+const MAX_FOLLOWER_SESSIONS: usize = 4000;
 
 /// A running broker.
 pub struct Server {
@@ -83,7 +83,11 @@ impl Server {
         let broker_listeners = addresses.len();
         addresses.extend(controllers.iter().flat_map(|controllers| controllers.local_addresses()));
         let http_listener = http::bind(&config)?;
-        let logs = Arc::new(LogManager::open(log_manager_config(&config))?);
+        let directory_failed = Arc::new(Notify::new());
+        let told = Arc::clone(&directory_failed);
+        let on_offline: OnOffline = Arc::new(move |_, _| told.notify_one());
+        let log_config = LogManagerConfig { on_offline: Some(on_offline), ..log_manager_config(&config) };
+        let logs = Arc::new(LogManager::open(log_config)?);
         let RunningController { controller, network: controller_network, links } =
             controller::start(&config, &logs, controllers, interrupt)?;
         logs.record_cluster_id(controller.cluster_id())?;
@@ -105,6 +109,7 @@ impl Server {
             addresses: &addresses[..broker_listeners],
             interrupt,
             replicas: replicas.clone(),
+            changed: directory_failed,
         })?;
         let reconfigurer = Arc::new(Reconfigurer {
             id: config.node_id,
@@ -163,7 +168,7 @@ impl Server {
         });
         let files = spawn_files_thread(broker.clone(), tasks)?;
         let network = network.start(Arc::new(Apis::new(broker.clone()))).map_err(StartError::Thread)?;
-        broker.lifecycle.set_ready();
+        broker.lifecycle.set_ready(&network.supervisor());
         Ok(Self { broker, network, controller_network, addresses, http_address, side, files })
     }
 

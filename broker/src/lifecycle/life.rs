@@ -5,7 +5,8 @@
 //!   Registering ------------------> Registered(epoch) ---------------------------> Stopped
 //!        ^                               |                                            ^
 //!        +-------------------------------+                                            |
-//!          its epoch is stale, or the metadata tell of another registration           |
+//!          its epoch is stale, the metadata tell of another registration,             |
+//!          or a directory is back                                                     |
 //!        +----------------------------------------------------------------------------+
 //!          wants to stop
 //! ```
@@ -159,6 +160,13 @@ impl Life {
     pub(super) fn on_news(&mut self, now: Instant) {
         if matches!(self.state, State::Registered(_)) {
             self.due = now;
+        }
+    }
+
+    /// A directory answers again that the controller was told does not: this process registers with it again, and keeps its epoch.
+    pub(super) fn on_directory_back(&mut self, now: Instant) {
+        if matches!(self.state, State::Registered(_)) && !self.wants_to_stop {
+            self.register_again(now);
         }
     }
 

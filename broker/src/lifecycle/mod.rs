@@ -20,9 +20,9 @@ mod registration;
 mod runner;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,7 @@ use weir_storage::manager::LogManager;
 
 use crate::config::{BrokerConfig, Settings};
 use crate::controller_client::ControllerClient;
+use crate::net::SuperviseThreads;
 use crate::replicas::Replicas;
 use crate::server::{StartError, StartInterrupt};
 
@@ -59,6 +60,8 @@ pub(crate) struct Parts<'a> {
     /// Ends the wait for the first registration.
     pub(crate) interrupt: &'a StartInterrupt,
     pub(crate) replicas: Arc<Replicas>,
+    /// Notified when a directory fails.
+    pub(crate) changed: Arc<Notify>,
 }
 
 /// A broker's life as the rest of the broker sees it.
@@ -79,15 +82,17 @@ struct Shared {
     answered: Mutex<Option<Instant>>,
     presence: Presence,
     is_ready: AtomicBool,
+    /// The network holds the broker, which holds this.
+    network: OnceLock<Weak<dyn SuperviseThreads>>,
     wants_to_stop: AtomicBool,
-    /// Something of the above changed, or the metadata tell something new of this broker.
-    changed: Notify,
+    /// Something of the above changed, a directory failed, or the metadata tell something new of this broker.
+    changed: Arc<Notify>,
 }
 
 impl Lifecycle {
     /// Registers; returns once the controller knows this process, or will not have it.
     pub(crate) fn start(parts: Parts<'_>) -> Result<Self, StartError> {
-        let Parts { config, controller, client, logs, addresses, interrupt, replicas } = parts;
+        let Parts { config, controller, client, logs, addresses, interrupt, replicas, changed } = parts;
         let millis = |key| Duration::from_millis(config.settings.number(key).try_into().unwrap_or(0));
         let incarnation = Uuid::new_v4();
         let (session_timeout, heartbeat_interval) =
@@ -102,8 +107,9 @@ impl Lifecycle {
             presence: Presence::new(controller.peer_service().map(|_| patience)),
             answered: Mutex::default(),
             is_ready: AtomicBool::new(false),
+            network: OnceLock::new(),
             wants_to_stop: AtomicBool::new(false),
-            changed: Notify::new(),
+            changed,
         });
         let request = registration::registration(config, controller.cluster_id(), incarnation, &logs, addresses);
         if controller.peer_service().is_none() {
@@ -126,6 +132,8 @@ impl Lifecycle {
             serves: None,
             unanswered_since: None,
             offline: Vec::new(),
+            gone: Vec::new(),
+            has_disks: true,
         };
         let (registered, is_registered) = sync_channel(1);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
@@ -148,8 +156,10 @@ impl Lifecycle {
         &self.shared.presence
     }
 
-    /// The broker takes requests from here on, and may be given partitions to lead.
-    pub(crate) fn set_ready(&self) {
+    /// The broker takes requests from here on, and may be given partitions to lead. `network` has the threads that take them.
+    pub(crate) fn set_ready(&self, network: &Arc<dyn SuperviseThreads>) {
+        // Once.
+        let _ = self.shared.network.set(Arc::downgrade(network));
         self.shared.is_ready.store(true, Ordering::Release);
         self.shared.changed.notify_one();
     }

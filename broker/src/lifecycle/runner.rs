@@ -2,9 +2,9 @@
 //!
 //! It has a runtime of its own, so that a loaded data path cannot delay a heartbeat.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
@@ -44,8 +44,12 @@ pub(super) struct Runner {
     /// What the last heartbeat said.
     pub(super) serves: Option<bool>,
     pub(super) unanswered_since: Option<Instant>,
-    /// Directories that have failed, as the controller was told.
+    /// Directories that have failed or do not answer, as the controller was told.
     pub(super) offline: Vec<Uuid>,
+    /// Those that the controller was told of since it registered this broker.
+    pub(super) gone: Vec<Uuid>,
+    /// Whether there is a directory left.
+    pub(super) has_disks: bool,
 }
 
 impl Runner {
@@ -134,6 +138,7 @@ impl Runner {
         self.registration.log_state = LogState::Intact;
         self.registration.previous_broker_epoch = None;
         self.unanswered_since = None;
+        self.gone.clear();
         self.shared.set_epoch(epoch);
         self.life.on_registered(Instant::now(), epoch);
     }
@@ -150,11 +155,13 @@ impl Runner {
             broker: self.shared.broker,
             broker_epoch: epoch,
             current_metadata_offset: self.applied(),
-            want_fence: self.life.wants_to_be_fenced(),
+            want_fence: self.life.wants_to_be_fenced() || !self.has_disks,
             want_shut_down: self.life.wants_to_stop(),
             offline_log_dirs: self.offline.clone(),
             cordoned_log_dirs: Some(self.cordon.directories().to_vec()),
         };
+        let told = self.offline.iter().filter(|directory| !self.gone.contains(directory)).copied().collect::<Vec<_>>();
+        self.gone.extend(told);
         // Whoever was away must see what became of its leaderships.
         let was_away = self.shared.presence.was_away();
         let answer = self.client.submit_for_itself(ControllerRequest::from(request), was_away);
@@ -225,12 +232,41 @@ impl Runner {
         if self.cordon.look(&image) {
             self.life.on_news(now);
         }
+        self.look_at_directories(now);
+    }
+
+    /// What has failed or does not answer is told at once; what answers again is registered again. Nobody else can take over from a
+    /// broker that is alone, which therefore never looks.
+    fn look_at_directories(&mut self, now: Instant) {
+        self.look_for_stalls(now);
         let online = self.logs.online_directories();
         let failed = self.registration.log_dirs.iter().filter(|directory| !online.contains(directory));
         let failed = failed.copied().collect::<Vec<_>>();
         if failed != self.offline {
+            self.shared.replicas.on_directory_lost();
             self.offline = failed;
+            self.has_disks = !online.is_empty();
+            if !self.has_disks {
+                tracing::error!("no log directory works and answers: this broker asks to be out of service");
+            }
             self.life.on_news(now);
+        }
+        let is_news =
+            |directory: &Uuid| self.gone.contains(directory) || !self.registration.log_dirs.contains(directory);
+        if online.iter().any(is_news) {
+            self.life.on_directory_back(now);
+        }
+    }
+
+    /// A disk that does not answer holds the threads that write to it, whose connections others can serve.
+    fn look_for_stalls(&self, now: Instant) {
+        let patience = self.shared.session_timeout;
+        self.logs.look_for_stalls(now, patience);
+        if let Some(network) = self.shared.network.get().and_then(Weak::upgrade) {
+            network.look(now);
+            if self.logs.has_stalled() {
+                network.replace_held(now, patience);
+            }
         }
     }
 

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
-use weir_controller::decide::IsrMember;
-use weir_controller::image::MetadataImage;
+use weir_controller::decide::{IsrMember, ReplicaDirectory};
+use weir_controller::image::{MetadataImage, PartitionRegistration};
 use weir_protocol::ids::{BrokerEpoch, BrokerId};
 use weir_storage::manager::LogManager;
 
@@ -31,6 +31,8 @@ pub struct LocalBroker {
     appended: Arc<Purgatory<PartitionKey>>,
     wants_isr: mpsc::UnboundedSender<Arc<Partition>>,
     isr_wanted: Mutex<Option<mpsc::UnboundedReceiver<Arc<Partition>>>>,
+    lies: mpsc::UnboundedSender<ReplicaDirectory>,
+    placed: Mutex<Option<mpsc::UnboundedReceiver<ReplicaDirectory>>>,
 }
 
 impl LocalBroker {
@@ -38,6 +40,8 @@ impl LocalBroker {
     pub fn new(id: BrokerId, logs: Arc<LogManager>, max_lag_ms: i64, throttles: Throttles) -> Self {
         // One entry a partition that wants another ISR: a leader asks once and waits for its answer.
         let (wants_isr, isr_wanted) = mpsc::unbounded_channel();
+        // One entry a replica that is made or moved where the metadata do not know it.
+        let (lies, placed) = mpsc::unbounded_channel();
         Self {
             id,
             epoch: AtomicI64::new(BrokerEpoch::NONE.get()),
@@ -49,6 +53,8 @@ impl LocalBroker {
             appended: Arc::default(),
             wants_isr,
             isr_wanted: Mutex::new(Some(isr_wanted)),
+            lies,
+            placed: Mutex::new(Some(placed)),
         }
     }
 
@@ -98,6 +104,11 @@ impl LocalBroker {
         self.appended.close();
     }
 
+    /// Whether the disk of one of its directories does not answer.
+    pub(crate) fn has_stalled_disk(&self) -> bool {
+        self.logs.has_stalled()
+    }
+
     /// The time that replication goes by, of this machine alone.
     pub fn now_ms(&self) -> i64 {
         self.started.elapsed().as_millis() as i64
@@ -113,10 +124,27 @@ impl LocalBroker {
     pub(crate) fn take_isr_wanted(&self) -> Option<mpsc::UnboundedReceiver<Arc<Partition>>> {
         self.isr_wanted.lock().take()
     }
+
+    /// A replica lies in another directory than the metadata says.
+    pub(super) fn tell_directory(&self, replica: ReplicaDirectory) {
+        // As above.
+        let _ = self.lies.send(replica);
+    }
+
+    /// The replicas that lie elsewhere, for the one who tells the controller; nothing the second time.
+    pub(crate) fn take_placed(&self) -> Option<mpsc::UnboundedReceiver<ReplicaDirectory>> {
+        self.placed.lock().take()
+    }
 }
 
-/// What the metadata says of a broker that might be in sync.
-pub(crate) fn candidate(image: &MetadataImage, broker: BrokerId) -> Option<Candidate> {
+/// What the metadata says of a broker that might be in sync with the leader of a partition. One whose replica lies in a directory that is
+/// offline is as good as one that does not serve.
+pub(crate) fn candidate(
+    image: &MetadataImage,
+    registration: &PartitionRegistration,
+    broker: BrokerId,
+) -> Option<Candidate> {
     let broker = image.broker(broker)?;
-    Some(Candidate { is_active: broker.is_active(), broker_epoch: broker.epoch })
+    let is_active = broker.is_active() && broker.has_online(registration.directory_of(broker.id));
+    Some(Candidate { is_active, broker_epoch: broker.epoch })
 }

@@ -23,7 +23,8 @@ use std::sync::{Arc, OnceLock, mpsc};
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
-use weir_controller::image::PartitionRegistration;
+use weir_controller::decide::ReplicaDirectory;
+use weir_controller::image::{DIRECTORY_LOST, PartitionRegistration};
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
 use weir_storage::log::Log;
@@ -35,7 +36,6 @@ pub use append::{Appended, ProduceOrigin};
 pub use errors::{PartitionError, append_error, read_error};
 pub use follow::{FollowError, FollowerLog, Taken};
 pub use local::LocalBroker;
-pub(crate) use local::candidate;
 pub use read::{Isolation, Read, ReadFailure, Reader};
 pub use role::RoleChange;
 pub use table::{PartitionTable, Placement, TableChange};
@@ -133,10 +133,11 @@ impl Partition {
         self.tenure.read().registration.clone()
     }
 
-    /// Its log, opened or created now if nobody has needed it before.
+    /// Its log, opened or created now if nobody has needed it before. Refused while its directory has failed or does not answer: the
+    /// leadership goes to another replica.
     pub fn log(&self) -> Result<&Arc<Log>, PartitionError> {
         if let Some(log) = self.log.get() {
-            return Ok(log);
+            return available(log);
         }
         let mut files = self.files.lock();
         if let Some(log) = self.log.get() {
@@ -150,7 +151,21 @@ impl Partition {
             files.before = None;
         }
         let log = self.open_log()?;
+        self.tell_directory(&log);
         Ok(self.log.get_or_init(|| log))
+    }
+
+    /// Has the controller told in which directory the log lies, unless it knows. A log that is empty where one was lost is none that
+    /// anybody may elect.
+    fn tell_directory(&self, log: &Log) {
+        let registered = self.tenure.read().registration.directory_of(self.local.id());
+        let lies = self.local.logs.directory_id(log);
+        let (Some(registered), Some(directory)) = (registered, lies) else { return };
+        let is_lost = registered == DIRECTORY_LOST && log.log_end_offset() == log.log_start_offset();
+        if registered != directory && !is_lost {
+            let (topic_id, partition) = self.key();
+            self.local.tell_directory(ReplicaDirectory { topic_id, partition, directory });
+        }
     }
 
     fn open_log(&self) -> Result<Arc<Log>, PartitionError> {
@@ -186,6 +201,22 @@ impl Partition {
         const RESERVED_IDS: u128 = 100;
         let directory = self.tenure.read().registration.directory_of(self.local.id())?;
         (directory.as_u128() >= RESERVED_IDS).then_some(directory)
+    }
+
+    /// The directory in which the log lies, or is to lie; none while this broker is still to choose.
+    pub(crate) fn lies_in(&self) -> Option<Uuid> {
+        self.opened_log().and_then(|log| self.local.logs.directory_id(log)).or_else(|| self.directory())
+    }
+
+    /// Whether the log is open in a directory that has failed or does not answer.
+    pub(crate) fn is_unavailable(&self) -> bool {
+        self.opened_log().is_some_and(|log| !log.context().is_available())
+    }
+
+    /// Whoever waits here looks again.
+    pub(crate) fn wake_all(&self) {
+        self.local.committed().notify(&self.key());
+        self.local.appended().notify(&self.key());
     }
 
     /// The log, if something has needed it since the start.
@@ -264,6 +295,15 @@ impl Partition {
             Isolation::ReadUncommitted => log.high_watermark(),
         })
     }
+}
+
+fn available(log: &Arc<Log>) -> Result<&Arc<Log>, PartitionError> {
+    let context = log.context();
+    if context.is_available() {
+        return Ok(log);
+    }
+    let (dir, reason) = (context.path().display(), context.unavailable_reason().unwrap_or("it did not answer"));
+    Err(PartitionError::new(ErrorCode::KafkaStorageError, format!("log directory {dir} is offline: {reason}")))
 }
 
 #[cfg(test)]

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use weir_controller::image::MetadataImage;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerId, LeaderEpoch, Offset};
 
 use super::follow::epoch_end;
+use super::local::candidate;
 use super::{Partition, PartitionError, ReadFailure};
-use crate::replication::{Candidate, EpochEnd, FollowerFetch};
+use crate::replication::{EpochEnd, FollowerFetch};
 
 impl Partition {
     /// A follower fetches: everything below its offset is on its disk. Returns where its log parts from this one, if it does; it is
@@ -15,7 +17,7 @@ impl Partition {
     pub fn on_follower_fetch(
         self: &Arc<Self>,
         fetch: &FollowerFetch,
-        candidate: Option<Candidate>,
+        image: &MetadataImage,
     ) -> Result<Option<EpochEnd>, ReadFailure> {
         let log = self.log().map_err(ReadFailure::from)?;
         let tenure = self.tenure.read();
@@ -29,6 +31,7 @@ impl Partition {
             let follower = state.followers().iter().find(|follower| follower.broker() == fetch.broker);
             let has_deleted = follower.is_some_and(|follower| follower.log_start_offset() < fetch.log_start_offset);
             let now_ms = self.local.now_ms();
+            let candidate = candidate(image, &tenure.registration, fetch.broker);
             // What is appended can be fetched before whoever appended it has said so here.
             let moved = state.on_log(log.log_end_offset(), Offset::NONE, now_ms);
             (state.on_fetch(now_ms, fetch, log.log_start_offset(), common, candidate), moved, has_deleted)

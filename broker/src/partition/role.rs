@@ -13,6 +13,7 @@
 //! written under a leadership that has ended.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use weir_controller::decide::IsrMember;
@@ -144,13 +145,15 @@ impl Leadership {
 }
 
 impl Partition {
-    /// The metadata says something new of this partition, or of the brokers that replicate it.
+    /// The metadata says something new of this partition, or of the brokers that replicate it. Waits for appends under way, but not
+    /// for longer than `patience`: on a disk that does not answer an append lasts as long as that does. Nothing if it was too long.
     pub(crate) fn take_role(
         self: &Arc<Self>,
         registration: Arc<PartitionRegistration>,
         image: &MetadataImage,
-    ) -> RoleChange {
-        let mut tenure = self.tenure.write();
+        patience: Duration,
+    ) -> Option<RoleChange> {
+        let mut tenure = self.tenure.try_write_for(patience)?;
         let next = Tenure::new(registration, self.local.member(), self.local.acts(image) && !self.is_gone());
         let same_epoch = tenure.registration.leader_epoch == next.registration.leader_epoch
             && tenure.broker_epoch == next.broker_epoch;
@@ -181,13 +184,15 @@ impl Partition {
             }
         };
         drop(tenure);
+        if let Some(log) = self.opened_log() {
+            self.tell_directory(log);
+        }
         self.refresh_leadership(image);
         if change != RoleChange::None {
-            // Whoever waits here looks again, and finds that this broker does not lead.
-            self.local.committed().notify(&self.key());
-            self.local.appended().notify(&self.key());
+            // Whoever waits finds that this broker does not lead.
+            self.wake_all();
         }
-        change
+        Some(change)
     }
 
     /// What it has been since it was made, and by what registration.
@@ -201,11 +206,11 @@ impl Partition {
         (change, tenure.registration.clone())
     }
 
-    /// The replica is no longer here: whatever waits for it is told.
-    pub(crate) fn leave(&self) {
-        self.tenure.write().role = Role::Idle;
-        self.local.committed().notify(&self.key());
-        self.local.appended().notify(&self.key());
+    /// The replica is no longer here: whatever waits for it is told. False if appends under way last longer than `patience`.
+    pub(crate) fn leave(&self, patience: Duration) -> bool {
+        let left = self.tenure.try_write_for(patience).map(|mut tenure| tenure.role = Role::Idle).is_some();
+        self.wake_all();
+        left
     }
 
     /// Opens the log, and begins what its role needs of it.
@@ -232,7 +237,7 @@ impl Partition {
                 moved = state.on_metadata(&tenure.registration, now_ms).or(moved);
                 moved = state.set_min_insync(self.terms().min_insync, now_ms).or(moved);
                 for broker in tenure.registration.replicas.iter().filter(|broker| **broker != self.local.id()) {
-                    moved = state.on_broker(*broker, candidate(image, *broker), now_ms).or(moved);
+                    moved = state.on_broker(*broker, candidate(image, &tenure.registration, *broker), now_ms).or(moved);
                 }
                 (moved, state.proposal().is_some())
             }

@@ -8,6 +8,7 @@ use ahash::AHashMap;
 use weir_controller::image::{MetadataImage, PartitionRegistration};
 
 use super::fetchers::{Fetchers, Shared};
+use super::roles::{self, WaitingRoles};
 use super::{LostLeaders, ReplicaMetrics, Surroundings, Task};
 use crate::group::OFFSETS_TOPIC;
 use crate::partition::{Partition, PartitionKey, RoleChange, TableChange};
@@ -20,6 +21,7 @@ pub(super) struct Control {
     /// The partitions whose followers are to be watched for lag.
     followed: AHashMap<PartitionKey, Weak<Partition>>,
     next_lag_check: Instant,
+    waiting: WaitingRoles,
 }
 
 impl Control {
@@ -31,7 +33,13 @@ impl Control {
         let (local, image) = (surroundings.partitions.local().clone(), surroundings.image.clone());
         let settings = surroundings.settings.clone();
         let fetchers = Fetchers::new(Shared { settings, local, image, metrics, lost_leaders });
-        Self { surroundings, fetchers, followed: AHashMap::new(), next_lag_check: Instant::now() }
+        Self {
+            surroundings,
+            fetchers,
+            followed: AHashMap::new(),
+            next_lag_check: Instant::now(),
+            waiting: WaitingRoles::default(),
+        }
     }
 
     pub(super) fn run(mut self, tasks: &Receiver<Task>) {
@@ -54,20 +62,33 @@ impl Control {
         self.fetchers.stop();
     }
 
-    /// The next task; looks for followers that lag meanwhile, if there are followers at all.
+    /// The next task; looks meanwhile for followers that lag, if there are followers at all, and for roles that can be taken by now.
     fn next(&mut self, tasks: &Receiver<Task>) -> Option<Task> {
         loop {
-            if self.followed.is_empty() {
-                self.next_lag_check = Instant::now() + self.lag_check_interval();
-                return tasks.recv().ok();
+            let now = Instant::now();
+            if self.followed.is_empty() || self.next_lag_check <= now {
+                self.check_lag();
+                self.next_lag_check = now + self.lag_check_interval();
             }
-            match tasks.recv_timeout(self.next_lag_check.saturating_duration_since(Instant::now())) {
+            let until_check = (!self.followed.is_empty()).then(|| self.next_lag_check.saturating_duration_since(now));
+            let until_retry = (!self.waiting.is_empty()).then_some(roles::RETRY);
+            let received = match until_check.into_iter().chain(until_retry).min() {
+                None => return tasks.recv().ok(),
+                Some(wait) => tasks.recv_timeout(wait),
+            };
+            match received {
                 Ok(task) => return Some(task),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => {
-                    self.check_lag();
-                    self.next_lag_check = Instant::now() + self.lag_check_interval();
-                }
+                Err(RecvTimeoutError::Timeout) => self.retry_roles(),
+            }
+        }
+    }
+
+    fn retry_roles(&mut self) {
+        if !self.waiting.is_empty() {
+            let image = (self.surroundings.image)();
+            for (partition, registration, role) in self.waiting.retry(&image) {
+                self.act(&partition, &registration, role);
             }
         }
     }
@@ -89,7 +110,7 @@ impl Control {
 
     fn on_metadata(&mut self, change: TableChange, image: &Arc<MetadataImage>) {
         for partition in change.removed {
-            partition.leave();
+            self.waiting.leave(&partition);
             self.fetchers.unfollow(&partition.key());
             self.followed.remove(&partition.key());
         }
@@ -102,8 +123,9 @@ impl Control {
             }
         }
         for (partition, registration) in change.changed {
-            let role = partition.take_role(registration.clone(), image);
-            self.act(&partition, &registration, role);
+            if let Some(role) = self.waiting.take(&partition, &registration, image) {
+                self.act(&partition, &registration, role);
+            }
         }
     }
 

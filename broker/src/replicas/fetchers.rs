@@ -1,14 +1,17 @@
 //! Which fetcher fetches which partition, and on which thread.
 //!
-//! A fetcher is a task with one connection and one fetch session: one a leader and `num.replica.fetchers`. As many threads serve them,
-//! each with a runtime of its own, started with the first fetcher that it is to serve.
+//! A fetcher is a task with one connection and one fetch session: one a leader, log directory and `num.replica.fetchers`. Each
+//! directory has as many threads, with a runtime of their own, started with the first fetcher that they are to serve: a disk that does
+//! not answer holds up what follows into it, and nothing else.
 
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 use ahash::AHashMap;
+use std::collections::hash_map::Entry;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
 use weir_controller::image::PartitionRegistration;
 use weir_protocol::ids::BrokerId;
 
@@ -20,8 +23,11 @@ use crate::replication::FollowerState;
 /// Stack of a fetchers' thread.
 const STACK_BYTES: usize = 1024 * 1024;
 
-/// Whom a fetcher fetches from, and which of those that do it is.
-type FetcherId = (BrokerId, usize);
+/// The directory that a thread writes to (none while this broker is still to choose), and which of its threads it is.
+type ThreadId = (Option<Uuid>, usize);
+
+/// Whom a fetcher fetches from, and on which thread.
+type FetcherId = (BrokerId, ThreadId);
 
 /// What every fetcher works with.
 #[derive(Clone)]
@@ -36,7 +42,7 @@ pub(super) struct Shared {
 /// All fetchers.
 pub(super) struct Fetchers {
     shared: Shared,
-    threads: Vec<Option<FetchThread>>,
+    threads: AHashMap<ThreadId, FetchThread>,
     fetchers: AHashMap<FetcherId, mpsc::UnboundedSender<Command>>,
     assigned: AHashMap<PartitionKey, (FetcherId, Weak<Partition>)>,
     hasher: ahash::RandomState,
@@ -51,7 +57,7 @@ struct FetchThread {
 impl Fetchers {
     pub(super) fn new(shared: Shared) -> Self {
         Self {
-            threads: (0..shared.settings.fetchers).map(|_| None).collect(),
+            threads: AHashMap::new(),
             shared,
             fetchers: AHashMap::new(),
             assigned: AHashMap::new(),
@@ -63,7 +69,7 @@ impl Fetchers {
     pub(super) fn follow(&mut self, partition: &Arc<Partition>, registration: &PartitionRegistration) {
         let key = partition.key();
         let index = self.hasher.hash_one(key) as usize % self.shared.settings.fetchers;
-        let fetcher = (registration.leader, index);
+        let fetcher = (registration.leader, (partition.lies_in(), index));
         if self.assigned.get(&key).is_some_and(|(before, _)| *before != fetcher) {
             self.unfollow(&key);
         }
@@ -96,7 +102,6 @@ impl Fetchers {
             return;
         }
         self.shared.settings.fetchers = count;
-        self.threads.resize_with(count.max(self.threads.len()), || None);
         let followed: Vec<_> = self.assigned.values().filter_map(|(_, partition)| partition.upgrade()).collect();
         for partition in followed {
             self.unfollow(&partition.key());
@@ -104,12 +109,15 @@ impl Fetchers {
         }
     }
 
-    /// Stops all of them and waits for what they are writing.
+    /// Stops all of them and waits for what they are writing, unless it is written to a disk that does not answer.
     pub(super) fn stop(self) {
         drop(self.fetchers);
-        for thread in self.threads.into_iter().flatten() {
+        for thread in self.threads.into_values() {
             // The thread may have ended by itself.
             let _ = thread.stop.send(true);
+            if self.shared.local.has_stalled_disk() {
+                continue;
+            }
             if thread.thread.join().is_err() {
                 tracing::error!("a fetchers' thread panicked");
             }
@@ -117,11 +125,12 @@ impl Fetchers {
     }
 
     fn sender(&mut self, id: FetcherId) -> std::io::Result<&mpsc::UnboundedSender<Command>> {
-        let (leader, index) = id;
+        let (leader, thread) = id;
         if !self.fetchers.contains_key(&id) {
-            let thread = match &mut self.threads[index] {
-                Some(thread) => thread,
-                empty => empty.insert(FetchThread::spawn(index)?),
+            let count = self.threads.len();
+            let thread = match self.threads.entry(thread) {
+                Entry::Occupied(thread) => thread.into_mut(),
+                Entry::Vacant(none) => none.insert(FetchThread::spawn(count)?),
             };
             // As many commands as partitions change their roles; the fetcher takes them between two fetches.
             let (sender, commands) = mpsc::unbounded_channel();

@@ -7,12 +7,14 @@
 //!  publisher ── Task ──► control thread ── Command ──► fetcher (one a leader and `num.replica.fetchers`) ── Fetch ──► leader
 //!                        roles, lag checks              appends, cuts, flushes
 //!
-//!  partitions ── want another ISR ──► IsrProposer ── AlterPartition ──► active controller
+//!  partitions ── want another ISR ──► isr ── AlterPartition ──► active controller
+//!  partitions ── lie elsewhere ──► directories ── AssignReplicasToDirs ──► active controller
 //! ```
 //!
 //! Kafka's `ReplicaManager`, `ReplicaFetcherManager` and `AlterPartitionManager`.
 
 mod control;
+mod directories;
 mod fetcher;
 mod fetchers;
 mod followed;
@@ -20,6 +22,7 @@ mod intake;
 mod isr;
 mod lost_leaders;
 mod metrics;
+mod roles;
 mod session;
 mod settings;
 
@@ -94,6 +97,10 @@ impl Replicas {
             let controller = surroundings.controller.clone();
             surroundings.runtime.spawn(isr::propose(wanted, controller, metrics.clone()));
         }
+        if let Some(placed) = partitions.local().take_placed() {
+            let (local, controller) = (partitions.local().clone(), surroundings.controller.clone());
+            surroundings.runtime.spawn(directories::assign(placed, local, controller));
+        }
         let lost_leaders = Arc::new(LostLeaders::default());
         let control = control::Control::new(surroundings, metrics.clone(), lost_leaders.clone());
         let thread = std::thread::Builder::new().name("weir-replicas".into()).spawn(move || control.run(&queue))?;
@@ -112,6 +119,11 @@ impl Replicas {
         if !partitions.is_empty() {
             self.send(Task::Settings(partitions, image.clone()));
         }
+    }
+
+    /// A directory has failed, or has stopped answering: whoever waits for what lies in it is to look elsewhere.
+    pub(crate) fn on_directory_lost(&self) {
+        self.partitions.all().iter().filter(|partition| partition.is_unavailable()).for_each(|lost| lost.wake_all());
     }
 
     /// `num.replica.fetchers` may have changed. Does not wait.

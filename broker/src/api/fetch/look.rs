@@ -11,7 +11,7 @@ use weir_protocol::ids::{BrokerId, Offset};
 use super::{Requester, Terms};
 use crate::api::call::Call;
 use crate::fetch_session::{FetchPartition, FetchPlan, PartitionAnswer};
-use crate::partition::{Partition, PartitionError, Placement, Read, ReadFailure, ReplicaSide, candidate};
+use crate::partition::{Partition, PartitionError, Placement, Read, ReadFailure, ReplicaSide};
 use crate::replication::{EpochEnd, FollowerFetch};
 
 /// What was found of everything a request wants.
@@ -195,7 +195,7 @@ fn one(
                 last_fetched_epoch: wanted.last_fetched_epoch,
                 log_start_offset: wanted.log_start_offset,
             };
-            if let Some(end) = partition.on_follower_fetch(&fetch, candidate(image, *broker))? {
+            if let Some(end) = partition.on_follower_fetch(&fetch, image)? {
                 let (high_watermark, log_start_offset) = here();
                 return Ok(Found::Diverging { end, high_watermark, log_start_offset });
             }

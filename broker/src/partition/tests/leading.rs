@@ -1,10 +1,12 @@
 //! What a leader does with appends and with its followers' fetches.
 
+use weir_controller::image::{DIRECTORY_LOST, DIRECTORY_UNASSIGNED};
+use weir_controller::record::PartitionChangeRecord;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset};
 
 use super::world::*;
-use crate::partition::{Isolation, Reader, candidate};
+use crate::partition::{Isolation, Reader};
 use crate::replication::{FollowerFetch, ProposalOutcome};
 
 const CONSUMER: Reader = Reader::Consumer { isolation: Isolation::ReadUncommitted, takes_followers: true };
@@ -84,7 +86,7 @@ fn a_fetch_of_an_earlier_life_asks_for_no_isr() {
         log_start_offset: Offset(0),
     };
     let leader = world.partition(1);
-    leader.on_follower_fetch(&late, candidate(&world.image, BrokerId(3))).unwrap();
+    leader.on_follower_fetch(&late, &world.image).unwrap();
     assert!(leader.isr_proposal().is_none(), "it was sent in the life before this one");
 }
 
@@ -154,4 +156,24 @@ fn a_follower_serves_consumers_what_it_knows_to_be_committed() {
     let leader_only = Reader::Consumer { isolation: Isolation::ReadUncommitted, takes_followers: false };
     let refused = follower.read(Offset(0), epoch, leader_only, 1000, true).unwrap_err();
     assert_eq!(refused.error.code, ErrorCode::NotLeaderOrFollower);
+}
+
+#[test]
+fn a_follower_whose_directory_failed_holds_nothing_up() {
+    let mut world = World::new();
+    world.produce(1, 1).unwrap();
+    for follower in [2, 3, 2, 3] {
+        world.fetch(follower);
+    }
+    world.produce(1, 1).unwrap();
+    world.fetch(2);
+    world.fetch(2);
+    assert_eq!(world.high_watermark(1), 1, "broker 3 had everything a moment ago, and may come back for the rest");
+    let lost = PartitionChangeRecord {
+        isr: Some(ids(&[1, 2])),
+        directories: Some(vec![DIRECTORY_UNASSIGNED, DIRECTORY_UNASSIGNED, DIRECTORY_LOST]),
+        ..PartitionChangeRecord::new(TOPIC, INDEX)
+    };
+    world.apply(&[lost.into()]);
+    assert_eq!(world.high_watermark(1), 2);
 }

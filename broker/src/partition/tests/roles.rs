@@ -1,10 +1,15 @@
 //! Roles come from the metadata, as far as it is about this life of the broker.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use weir_controller::decide::ReplicaDirectory;
+use weir_controller::record::PartitionChangeRecord;
 use weir_protocol::error_code::ErrorCode;
-use weir_protocol::ids::BrokerEpoch;
+use weir_protocol::ids::{BrokerEpoch, BrokerId};
 
 use super::world::*;
-use crate::partition::RoleChange;
+use crate::partition::{Reader, RoleChange};
 
 #[test]
 fn a_broker_does_not_act_on_what_the_metadata_says_of_an_earlier_life() {
@@ -50,7 +55,7 @@ fn a_replica_that_is_reassigned_away_loses_its_log_and_cannot_make_it_again() {
     assert!(!folder.exists());
     assert_eq!(world.broker(3).table.get(TOPIC, INDEX).map(|_| ()), None);
     // A request that was under way still holds the partition.
-    assert!(held.take_role(world.partition(1).registration(), &world.image) == RoleChange::None);
+    assert!(held.take_role(world.partition(1).registration(), &world.image, PATIENCE) == Some(RoleChange::None));
     assert!(world.broker(3).logs.logs().is_empty());
 }
 
@@ -80,4 +85,41 @@ fn a_replica_that_comes_back_before_it_was_deleted_starts_empty_and_stays() {
     world.produce(1, 1).unwrap();
     world.fetch(3);
     assert_eq!(world.log_end(3), 4);
+}
+
+#[test]
+fn a_role_waits_for_an_append_that_does_not_end_only_as_long_as_it_may() {
+    let world = World::new();
+    let leader = world.partition(1);
+    let append = leader.tenure.read();
+    let elected = PartitionChangeRecord { leader: Some(BrokerId(2)), ..PartitionChangeRecord::new(TOPIC, INDEX) };
+    let registration = Arc::new(append.registration.after(&elected));
+    let take = |patience| leader.take_role(registration.clone(), &world.image, patience);
+    assert_eq!(take(Duration::from_millis(1)), None);
+    assert!(!leader.leave(Duration::from_millis(1)));
+    drop(append);
+    assert_eq!(take(Duration::ZERO), Some(RoleChange::Follows));
+}
+
+#[test]
+fn a_log_in_a_directory_that_failed_is_not_served() {
+    let world = World::new();
+    let leader = world.partition(1);
+    let log = leader.log().unwrap().clone();
+    assert!(!leader.is_unavailable());
+    log.context().take_offline("a test", &std::io::Error::other("it is one"));
+    assert!(leader.is_unavailable());
+    assert_eq!(leader.log().unwrap_err().code, ErrorCode::KafkaStorageError);
+    assert_eq!(leader.readable_end(Reader::Follower).unwrap_err().code, ErrorCode::KafkaStorageError);
+}
+
+#[test]
+fn where_a_log_lies_is_told_unless_the_metadata_know() {
+    let world = World::new();
+    let leader = world.partition(1);
+    let mut told = leader.local().take_placed().expect("nobody has taken it");
+    let log = leader.log().unwrap();
+    let directory = world.broker(1).logs.directory_id(log).unwrap();
+    assert_eq!(told.try_recv().ok(), Some(ReplicaDirectory { topic_id: TOPIC, partition: INDEX, directory }));
+    assert!(told.try_recv().is_err());
 }

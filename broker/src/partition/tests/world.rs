@@ -19,13 +19,14 @@ use weir_storage::manager::{Assignment, LogManager, LogManagerConfig};
 use crate::config::TopicConfig;
 use crate::partition::{
     Appended, FollowerLog, LocalBroker, Partition, PartitionError, PartitionTable, ProduceOrigin, Reader, RoleChange,
-    Throttles, candidate,
+    Throttles,
 };
 use crate::replication::{FetchedPartition, FollowerFetch, FollowerState, FollowerStep, Restart};
 
 pub(super) const TOPIC: Uuid = Uuid::from_u128(7_000);
 pub(super) const INDEX: PartitionIndex = PartitionIndex(0);
 const MAX_LAG_MS: i64 = 3_000;
+pub(super) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 pub(super) struct World {
     pub(super) image: MetadataImage,
@@ -86,11 +87,11 @@ impl World {
         for broker in &mut self.brokers {
             let change = broker.table.apply(&delta, &self.image, |_| self.config.clone());
             for partition in &change.removed {
-                partition.leave();
+                assert!(partition.leave(PATIENCE));
             }
             broker.deleted.extend(change.removed);
             for (partition, registration) in change.changed {
-                partition.take_role(registration, &self.image);
+                partition.take_role(registration, &self.image, PATIENCE).expect("no append is under way");
             }
         }
     }
@@ -183,7 +184,7 @@ impl World {
             diverging: None,
             records_bytes: 0,
         };
-        let diverging = match leader.on_follower_fetch(fetch, candidate(&self.image, fetch.broker)) {
+        let diverging = match leader.on_follower_fetch(fetch, &self.image) {
             Ok(diverging) => diverging,
             Err(failure) => return (FetchedPartition { error: failure.error.code, ..answer }, Vec::new()),
         };
@@ -233,7 +234,7 @@ impl TestBroker {
     /// Takes every role again, as after a registration.
     pub(super) fn retake(&self, image: &MetadataImage) -> Vec<RoleChange> {
         let registered = self.table.registered(image).into_iter();
-        registered.map(|(partition, registration)| partition.take_role(registration, image)).collect()
+        registered.filter_map(|(partition, registration)| partition.take_role(registration, image, PATIENCE)).collect()
     }
 }
 
