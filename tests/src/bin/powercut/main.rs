@@ -8,9 +8,7 @@
 //! Ends with status 77 where there can be no such disk, and says why.
 
 mod check;
-mod disk;
 mod load;
-mod power;
 mod promises;
 mod topics;
 
@@ -28,11 +26,11 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rustix::process::Signal;
 use tempfile::TempDir;
+use weir_tests::disk::{Disk, MOUNT_OPTIONS, NoDisk};
 use weir_tests::ledger::Ledger;
 use weir_tests::paths::cache_dir;
 use weir_tests::weir::{Weir, WeirOptions};
 
-use crate::disk::{Disk, MOUNT_OPTIONS, NoDisk};
 use crate::load::{DURABLE, LOOSE, Load, LooseWriter, PARTITIONS};
 use crate::promises::{Promises, Topic};
 use crate::topics::{Topics, spawn_maker};

@@ -1,4 +1,4 @@
-//! A disk whose power can be cut: an ext4 file system in a file, on a loop device.
+//! A disk whose power can be cut, and that can be frozen: an ext4 file system in a file, on a loop device.
 //!
 //! Dropping it unmounts it, and with that its loop device goes, however the test ends.
 
@@ -14,12 +14,12 @@ const DISK_BYTES: u64 = 4 << 30;
 
 /// Ways to mount it that show different remains after a cut: files that are renamed over others are not written out early, blocks are
 /// allocated at once so that every commit of the journal writes data, data may reach the disk after the size that tells of it.
-pub(crate) const MOUNT_OPTIONS: [&str; 4] =
+pub const MOUNT_OPTIONS: [&str; 4] =
     ["loop", "loop,noauto_da_alloc", "loop,nodelalloc", "loop,noauto_da_alloc,data=writeback"];
 
 /// Why there can be no such disk here.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NoDisk {
+pub enum NoDisk {
     /// Only root mounts.
     #[error("only root can mount a disk")]
     NotRoot,
@@ -36,7 +36,7 @@ pub(crate) enum NoDisk {
 
 /// The disk. Mounted while it lives.
 #[derive(Debug)]
-pub(crate) struct Disk {
+pub struct Disk {
     image: PathBuf,
     mount_point: PathBuf,
     options: &'static str,
@@ -44,7 +44,7 @@ pub(crate) struct Disk {
 
 impl Disk {
     /// Makes an empty disk of the file `image` and mounts it.
-    pub(crate) fn make(image: PathBuf, mount_point: PathBuf, options: &'static str) -> Result<Self, NoDisk> {
+    pub fn make(image: PathBuf, mount_point: PathBuf, options: &'static str) -> Result<Self, NoDisk> {
         if !rustix::process::geteuid().is_root() {
             return Err(NoDisk::NotRoot);
         }
@@ -60,17 +60,27 @@ impl Disk {
     }
 
     /// Where it is mounted.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.mount_point
     }
 
     /// Cuts the power. Whoever uses the disk gets errors from now on.
-    pub(crate) fn cut(&self) -> io::Result<()> {
+    pub fn cut(&self) -> io::Result<()> {
         power::cut(&self.mount_point)
     }
 
+    /// Lets nothing be written any more: whoever tries waits until it is thawed.
+    pub fn freeze(&self) -> io::Result<()> {
+        run(Command::new("fsfreeze").arg("--freeze").arg(&self.mount_point))
+    }
+
+    /// Ends that.
+    pub fn thaw(&self) -> io::Result<()> {
+        run(Command::new("fsfreeze").arg("--unfreeze").arg(&self.mount_point))
+    }
+
     /// Mounts it again after a cut, when nobody uses it any more; the journal is replayed.
-    pub(crate) fn power_on(&self) -> io::Result<()> {
+    pub fn power_on(&self) -> io::Result<()> {
         run(Command::new("umount").arg(&self.mount_point))?;
         self.mount()
     }
@@ -82,6 +92,8 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
+        // One that is frozen could not be unmounted, and whoever writes to it could not be ended; most are not.
+        let _ = self.thaw();
         // Lazily: whoever still holds a file of it after a failure must not keep it mounted for good.
         let _ = run(Command::new("umount").arg("--lazy").arg(&self.mount_point));
     }
