@@ -64,6 +64,15 @@ struct Rounds {
     reported: Option<Instant>,
 }
 
+/// What a round of asking found.
+#[derive(Default)]
+struct Probed {
+    found: Vec<Found>,
+    refusals: Vec<PeerRefusal>,
+    /// Who gave no answer that counts, and why.
+    unanswered: Vec<String>,
+}
+
 impl Admission {
     /// Says through `ready` how the start went, and goes on until this node is a member as configured.
     pub(super) async fn run(self, ready: impl FnOnce(Result<Arc<str>, StartError>)) {
@@ -152,7 +161,7 @@ impl Admission {
 
     async fn round(&self, rounds: &mut Rounds) {
         let Ok(initialised) = self.raft.is_initialized().await else { return };
-        let (found, refusals) = self.probe().await;
+        let Probed { found, refusals, unanswered } = self.probe().await;
         let me = Myself {
             id: self.client.identity.id,
             blank: !initialised,
@@ -174,7 +183,7 @@ impl Admission {
             self.elect_if_alone().await;
         }
         match step {
-            Step::Wait | Step::Foreign(_) => self.report(rounds, &found),
+            Step::Wait | Step::Foreign(_) => self.report(rounds, &found, &unanswered),
             Step::Initialise(members) => {
                 let names = members.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                 tracing::info!(voters = %names, "forming a cluster");
@@ -203,21 +212,25 @@ impl Admission {
     }
 
     /// Asks everybody at once who they are.
-    async fn probe(&self) -> (Vec<Found>, Vec<PeerRefusal>) {
+    async fn probe(&self) -> Probed {
         let addresses = self.peers.voters.addresses(self.client.identity.id.node_id);
         let probes = addresses.into_iter().map(|address| async move {
             let answered = self.client.call(address.clone(), &Probe, PROBE_TIMEOUT).await;
-            answered.map(|(responder, answer)| Found { address, responder: responder.id, answer })
+            (address, answered)
         });
-        let (mut found, mut refusals) = (Vec::new(), Vec::new());
-        for answered in join_all(probes).await {
+        let mut probed = Probed::default();
+        for (address, answered) in join_all(probes).await {
             match answered {
-                Ok(answer) => found.push(answer),
-                Err(CallError::Refused(refusal)) => refusals.push(refusal),
-                Err(error) => tracing::debug!(%error, "a controller did not answer"),
+                Ok((responder, answer)) => probed.found.push(Found { address, responder: responder.id, answer }),
+                Err(error) => {
+                    probed.unanswered.push(format!("{address}: {error}"));
+                    if let CallError::Refused(refusal) = error {
+                        probed.refusals.push(refusal);
+                    }
+                }
             }
         }
-        (found, refusals)
+        probed
     }
 
     /// Why this node should not start, if its peers say so.
@@ -251,13 +264,14 @@ impl Admission {
         }
     }
 
-    fn report(&self, rounds: &mut Rounds, found: &[Found]) {
+    fn report(&self, rounds: &mut Rounds, found: &[Found], unanswered: &[String]) {
         if rounds.reported.get_or_insert_with(Instant::now).elapsed() < REPORT_INTERVAL {
             return;
         }
         rounds.reported = Some(Instant::now());
         let answered = found.iter().map(|found| found.address.to_string()).collect::<Vec<_>>().join(", ");
-        tracing::info!(voters = %self.peers.voters.text(), %answered, "waiting for the metadata quorum");
+        let unanswered = unanswered.join("; ");
+        tracing::info!(voters = %self.peers.voters.text(), %answered, %unanswered, "waiting for the metadata quorum");
     }
 }
 
