@@ -36,7 +36,7 @@ use super::state_machine::StateMachine;
 use super::types::{Change, CommittedLeaderId, RaftTypes};
 use crate::decide::{ConfigCatalog, Context, ControllerRequest, ControllerResponse, Defaults, decide};
 use crate::image::MetadataImage;
-use crate::record::{MetadataRecord, encode_change};
+use crate::record::{EncodeError, MetadataRecord, encode_change};
 
 /// Submissions that may wait; who submits more waits for room.
 pub(crate) const MAX_WAITING_SUBMISSIONS: usize = 4_096;
@@ -46,6 +46,9 @@ const MAX_SUBMISSIONS_PER_PROPOSAL: usize = 4_096;
 
 /// A batch takes no further request once it has this many records. One request may have more.
 const MAX_RECORDS_PER_PROPOSAL: usize = 20_000;
+
+/// Of a change that is made in parts, the records of each.
+const RECORDS_OF_A_PART: usize = 50_000;
 
 pub(crate) type RaftNode = Raft<RaftTypes, StateMachine>;
 
@@ -107,6 +110,25 @@ struct Batch {
     records: Vec<MetadataRecord>,
     registers: bool,
     decided: Vec<(Submission, ControllerResponse)>,
+}
+
+impl Batch {
+    /// What is proposed: one change. What a departing broker means for partitions may be too much for one; it is a list of
+    /// partitions that each stand for themselves, with the broker's own record at its end, so that whoever is interrupted decides
+    /// on the rest anew.
+    fn changes(&self) -> Result<Vec<Bytes>, EncodeError> {
+        let whole = encode_change(&self.records);
+        match (&whole, self.decided.as_slice()) {
+            (Err(EncodeError::ChangeTooLarge { .. }), [(submission, _)]) if is_divisible(&submission.request) => {
+                self.records.chunks(RECORDS_OF_A_PART).map(encode_change).collect()
+            }
+            _ => whole.map(|change| vec![change]),
+        }
+    }
+}
+
+fn is_divisible(request: &ControllerRequest) -> bool {
+    matches!(request, ControllerRequest::FenceBroker(_) | ControllerRequest::UnregisterBroker(_))
 }
 
 impl ActiveController {
@@ -335,8 +357,8 @@ impl ActiveController {
             }
             return Ok(());
         }
-        let change = match encode_change(&batch.records) {
-            Ok(change) => change,
+        let changes = match batch.changes() {
+            Ok(changes) => changes,
             Err(_) if batch.decided.len() > 1 => {
                 return Err(batch.decided.into_iter().map(|(submission, _)| submission).collect());
             }
@@ -345,9 +367,8 @@ impl ActiveController {
                 return Ok(());
             }
         };
-        self.counters.proposals.fetch_add(1, Ordering::Relaxed);
         let written = tokio::select! {
-            written = self.write(change, term) => written,
+            written = self.write_all(changes, term) => written,
             () = self.until_quorum_is_lost() => Err(SubmitError::NotController { leader: None }),
         };
         match written {
@@ -387,6 +408,15 @@ impl ActiveController {
             },
             () = self.until_quorum_is_lost() => Err(SubmitError::NotController { leader: None }),
         }
+    }
+
+    /// Has changes committed and applied one after the other.
+    async fn write_all(&self, changes: Vec<Bytes>, term: u64) -> Result<(), SubmitError> {
+        for change in changes {
+            self.counters.proposals.fetch_add(1, Ordering::Relaxed);
+            self.write(change, term).await?;
+        }
+        Ok(())
     }
 
     /// Has a change committed and applied, in the term it was decided in or not at all.

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
-use weir_controller::decide::{ControllerRequest, ControllerResponse, CreateTopicsRequest, NewTopic};
+use weir_controller::decide::{
+    ControllerRequest, ControllerResponse, CreateTopicsRequest, FenceBrokerRequest, NewTopic,
+};
+use weir_controller::record::MAX_CHANGE_RECORDS;
 use weir_protocol::error_code::ErrorCode;
 
-use crate::cluster::{Cluster, create};
+use crate::cluster::{BROKER, Cluster, create};
 
 /// Submits everything at once and waits for every answer.
 fn submit_all(cluster: &Cluster, requests: Vec<ControllerRequest>) -> Vec<ControllerResponse> {
@@ -83,4 +86,22 @@ fn requests_that_are_too_large_together_are_proposed_apart() {
     let image = cluster.controller.image();
     let names = image.topics().map(|topic| topic.name.to_string()).collect::<BTreeSet<_>>();
     assert_eq!(names.len(), 6, "{names:?}");
+}
+
+#[test]
+fn a_broker_that_leads_more_partitions_than_a_change_holds_is_fenced_all_the_same() {
+    let cluster = Cluster::new();
+    const PARTITIONS_OF_A_TOPIC: usize = 10_000;
+    let topics = MAX_CHANGE_RECORDS / PARTITIONS_OF_A_TOPIC + 1;
+    for topic in 0..topics {
+        cluster.submit(create(&format!("topic-{topic}"), PARTITIONS_OF_A_TOPIC as i32).into()).unwrap();
+    }
+    let broker_epoch = cluster.controller.image().broker(BROKER).unwrap().epoch;
+    let answer = cluster.submit(FenceBrokerRequest { broker: BROKER, broker_epoch }.into()).unwrap();
+    assert_eq!(answer, ControllerResponse::FenceBroker(Ok(())));
+    let image = cluster.controller.image();
+    assert!(image.broker(BROKER).unwrap().fenced);
+    let partitions = || image.topics().flat_map(|topic| topic.partitions());
+    assert_eq!(partitions().count(), topics * PARTITIONS_OF_A_TOPIC);
+    assert_eq!(partitions().filter(|(_, partition)| partition.has_leader()).count(), 0);
 }
