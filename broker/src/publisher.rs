@@ -113,7 +113,11 @@ pub(crate) fn work(tasks: &Receiver<FileTask>, groups: &GroupCoordinator) {
                         continue;
                     }
                     let name = partition.topic_partition();
-                    tracing::error!(partition = %name, code = ?error.code, message = ?error.message, "a partition cannot be opened");
+                    if let Some(directory) = partition.awaited_directory() {
+                        tracing::warn!(partition = %name, %directory, "the replica's log directory is not online here: it waits to be placed anew");
+                    } else {
+                        tracing::error!(partition = %name, code = ?error.code, message = ?error.message, "a partition cannot be opened");
+                    }
                     if *partition.topic().name == *OFFSETS_TOPIC {
                         groups.unload(partition.index(), partition.registration().leader_epoch);
                     }

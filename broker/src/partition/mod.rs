@@ -219,6 +219,12 @@ impl Partition {
         self.local.appended().notify(&self.key());
     }
 
+    /// The directory that the controller chose, where it is not online on this node: the disk is lost, and the replica is placed anew
+    /// once this broker is registered without it.
+    pub(crate) fn awaited_directory(&self) -> Option<Uuid> {
+        self.directory().filter(|directory| !self.local.logs.online_directories().contains(directory))
+    }
+
     /// The log, if something has needed it since the start.
     pub fn opened_log(&self) -> Option<&Arc<Log>> {
         self.log.get()

@@ -18,17 +18,31 @@ pub(crate) const INCARNATION_SILENCE: Duration = Duration::from_millis(500);
 /// Members that are remembered; beyond that the one heard least recently is forgotten.
 const MAX_REMEMBERED: usize = 16_384;
 
+/// How long a process has been refused when both are known to live: a restart has taken its former self's place by then.
+const BOTH_LIVE: Duration = Duration::from_millis(1_000);
+
 #[derive(Clone, Copy, Debug)]
 struct Heard {
     incarnation: Uuid,
     at: Instant,
+    /// Who was refused last for its sake, and since when.
+    rival: Option<(Uuid, Instant)>,
 }
 
-/// A second live process of an id that is in use.
+/// Another process of an id that is in use: a restart that is to wait a moment, or a second live one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SecondIncarnation {
     /// How long ago the first was heard.
     pub(crate) heard_ago: Duration,
+    /// How long the other has been refused.
+    pub(crate) refused_for: Duration,
+}
+
+impl SecondIncarnation {
+    /// Whether it is no restart: the first has been heard again since the other came.
+    pub(crate) fn both_live(&self) -> bool {
+        self.refused_for >= BOTH_LIVE
+    }
 }
 
 /// Who was heard last, and when.
@@ -42,17 +56,23 @@ impl Incarnations {
     pub(crate) fn hear(&mut self, now: Instant, id: RaftNodeId, incarnation: Uuid) -> Result<(), SecondIncarnation> {
         if let Some(heard) = self.heard.get_mut(&id) {
             let heard_ago = now.saturating_duration_since(heard.at);
-            if heard.incarnation != incarnation && heard_ago < INCARNATION_SILENCE {
-                return Err(SecondIncarnation { heard_ago });
+            if heard.incarnation == incarnation {
+                heard.at = now;
+                return Ok(());
             }
-            *heard = Heard { incarnation, at: now };
+            if heard_ago < INCARNATION_SILENCE {
+                let known = heard.rival.filter(|(rival, _)| *rival == incarnation);
+                let (_, since) = *heard.rival.insert(known.unwrap_or((incarnation, now)));
+                return Err(SecondIncarnation { heard_ago, refused_for: now.saturating_duration_since(since) });
+            }
+            *heard = Heard { incarnation, at: now, rival: None };
             return Ok(());
         }
         if self.heard.len() >= MAX_REMEMBERED {
             let oldest = self.heard.iter().min_by_key(|(_, heard)| heard.at).map(|(id, _)| *id);
             oldest.map(|oldest| self.heard.remove(&oldest));
         }
-        self.heard.insert(id, Heard { incarnation, at: now });
+        self.heard.insert(id, Heard { incarnation, at: now, rival: None });
         Ok(())
     }
 }
@@ -77,6 +97,27 @@ mod tests {
             let late = now + Duration::from_millis(50);
             assert!(incarnations.hear(late, id(1), SECOND).is_err());
         }
+    }
+
+    #[test]
+    fn a_restart_that_waits_for_its_former_self_is_no_second_process_and_a_copy_is_one_after_a_while() {
+        let (mut incarnations, start) = (Incarnations::default(), Instant::now());
+        let at = |ms| start + Duration::from_millis(ms);
+        incarnations.hear(at(0), id(1), FIRST).unwrap();
+        for ms in (50..500).step_by(100) {
+            assert!(!incarnations.hear(at(ms), id(1), SECOND).unwrap_err().both_live(), "{ms} ms");
+        }
+        incarnations.hear(at(500), id(1), SECOND).unwrap();
+        // The next one comes while the second lives, and goes on to live.
+        let refused: Vec<bool> = (600..2_000)
+            .step_by(100)
+            .map(|ms| {
+                incarnations.hear(at(ms), id(1), SECOND).unwrap();
+                incarnations.hear(at(ms + 1), id(1), FIRST).unwrap_err().both_live()
+            })
+            .collect();
+        assert_eq!(refused.iter().position(|both_live| *both_live), Some(10), "{refused:?}");
+        assert!(refused[10..].iter().all(|both_live| *both_live));
     }
 
     #[test]

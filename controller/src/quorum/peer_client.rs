@@ -63,16 +63,21 @@ impl PeerIdentity {
     pub(crate) fn hear(&self, id: RaftNodeId, incarnation: Uuid) -> Result<(), PeerRefusal> {
         let heard = if id == self.id {
             let own = incarnation == self.incarnation;
-            own.then_some(()).ok_or(SecondIncarnation { heard_ago: Duration::ZERO })
+            // It is this process that lives.
+            own.then_some(()).ok_or(SecondIncarnation { heard_ago: Duration::ZERO, refused_for: Duration::MAX })
         } else {
             self.incarnations.lock().hear(Instant::now(), id, incarnation)
         };
         heard.map_err(|second| {
             let heard_ago = second.heard_ago.as_millis();
-            tracing::error!(
-                node = %id, %incarnation, heard_ago_ms = heard_ago,
-                "refused a second process that has the node.id and directory.id of a live one; is its data directory a copy?"
-            );
+            if second.both_live() {
+                tracing::error!(
+                    node = %id, %incarnation, heard_ago_ms = heard_ago,
+                    "refused a second process that has the node.id and directory.id of a live one; is its data directory a copy?"
+                );
+            } else {
+                tracing::debug!(node = %id, heard_ago_ms = heard_ago, "a restarted node waits until its former self is silent");
+            }
             PeerRefusal::SecondIncarnation(format!("it was heard {heard_ago} ms ago"))
         })
     }
