@@ -24,7 +24,7 @@ use weir_controller::quorum::Controller;
 use weir_protocol::ids::{TopicId, TopicPartition};
 use weir_storage::manager::{Assignment, LogManager, LogManagerConfig, OnOffline};
 
-use crate::api::Apis;
+use crate::api::{Apis, ListenerKind};
 use crate::broker::{Broker, FEATURES, Randomness, topic_config};
 use crate::config::connection_limits::connection_limits;
 use crate::config::effective::Layers;
@@ -167,7 +167,11 @@ impl Server {
             async move { groups.run_timers().await }
         });
         let files = spawn_files_thread(broker.clone(), tasks)?;
-        let network = network.start(Arc::new(Apis::new(broker.clone()))).map_err(StartError::Thread)?;
+        if let Some(controllers) = &controller_network {
+            controllers.handler().set_apis(Apis::new(broker.clone(), ListenerKind::Controller));
+        }
+        let network =
+            network.start(Arc::new(Apis::new(broker.clone(), ListenerKind::Broker))).map_err(StartError::Thread)?;
         broker.lifecycle.set_ready(&network.supervisor());
         Ok(Self { broker, network, controller_network, addresses, http_address, side, files })
     }

@@ -16,6 +16,7 @@ use weir_protocol::messages::{
 };
 
 use super::call::Call;
+use super::registry::ListenerKind;
 use super::wire::{error_fields, owned, text};
 use crate::net::Dispatch;
 use crate::server::reconfigure::is_about_certificates;
@@ -203,7 +204,8 @@ fn resource(call: &Call, kind: i8, name: &str) -> Result<ConfigResource, ApiErro
             let message = format!("Node id must be an integer, but it is: {name}");
             return Err(ApiError::new(ErrorCode::InvalidRequest, message));
         }
-        if id != Some(call.broker.id().get()) {
+        // A broker knows what it can take; a controller is told of any.
+        if id != Some(call.broker.id().get()) && call.listener_kind == ListenerKind::Broker {
             let message = format!("Unexpected broker id, expected {}, but received {name}", call.broker.id());
             return Err(ApiError::new(ErrorCode::InvalidRequest, message));
         }

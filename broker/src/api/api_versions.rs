@@ -30,7 +30,7 @@ pub(super) fn handle(call: Call, request: ApiVersionsRequest) -> Dispatch {
 }
 
 fn answer(call: &Call) -> ApiVersionsResponse {
-    let apis = registry::advertised().map(|api| {
+    let apis = registry::advertised(call.listener_kind).map(|api| {
         ApiVersion::default().with_api_key(api.key as i16).with_min_version(api.min).with_max_version(api.max)
     });
     let image = call.image();

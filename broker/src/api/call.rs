@@ -9,6 +9,7 @@ use weir_protocol::messages::{Encodable, HeaderVersion, ResponseKind};
 use weir_protocol::request::RequestHeader;
 use weir_protocol::response::{self, ResponseError};
 
+use super::registry::ListenerKind;
 use crate::broker::Broker;
 use crate::net::{ConnectionContext, Dispatch, Response};
 
@@ -19,6 +20,8 @@ pub struct Call {
     pub broker: Arc<Broker>,
     /// The connection it came over.
     pub connection: Rc<ConnectionContext>,
+    /// The kind of the listener it came to.
+    pub listener_kind: ListenerKind,
     /// Its header.
     pub header: RequestHeader,
 }

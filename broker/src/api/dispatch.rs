@@ -9,6 +9,7 @@ use weir_protocol::request::{self, RequestError};
 use weir_protocol::response;
 
 use super::call::Call;
+use super::registry::ListenerKind;
 use super::{
     alter_configs, alter_partition_reassignments, api_versions, create_partitions, create_topics, delete_records,
     delete_topics, describe_cluster, describe_configs, describe_log_dirs, describe_producers, describe_quorum,
@@ -19,16 +20,17 @@ use super::{
 use crate::broker::Broker;
 use crate::net::{ConnectionContext, Dispatch, Frame, Handler};
 
-/// Every API of a broker.
+/// Every API of a broker, as one kind of listener offers them.
 #[derive(Debug)]
 pub struct Apis {
     broker: Arc<Broker>,
+    listener_kind: ListenerKind,
 }
 
 impl Apis {
-    /// The APIs of `broker`.
-    pub fn new(broker: Arc<Broker>) -> Self {
-        Self { broker }
+    /// The APIs of `broker` on listeners of that kind.
+    pub fn new(broker: Arc<Broker>, listener_kind: ListenerKind) -> Self {
+        Self { broker, listener_kind }
     }
 }
 
@@ -39,7 +41,7 @@ impl Handler for Apis {
             Ok(header) => header,
             Err(error) => return self.refused(connection, &error),
         };
-        if !registry::is_built(header.api_key) {
+        if !registry::is_built(header.api_key, self.listener_kind) {
             tracing::warn!(
                 peer = %connection.peer_address, api = ?header.api_key, version = header.api_version,
                 "an API that is not advertised was asked for; the connection is closed"
@@ -54,7 +56,8 @@ impl Handler for Apis {
         // From here on only what an API keeps on purpose may keep the frame alive.
         drop(bytes);
         header.client_id = header.client_id.map(|id| StrBytes::from_string(id.to_string()));
-        let call = Call { broker: self.broker.clone(), connection: connection.clone(), header };
+        let (broker, connection) = (self.broker.clone(), connection.clone());
+        let call = Call { broker, connection, listener_kind: self.listener_kind, header };
         match body {
             RequestKind::Produce(request) => produce::handle(call, request, frame),
             other => route(call, other),

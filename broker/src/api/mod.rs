@@ -45,3 +45,4 @@ mod wire;
 
 pub use call::{Call, now_ms};
 pub use dispatch::Apis;
+pub use registry::ListenerKind;

@@ -1,6 +1,15 @@
-//! Which APIs this broker has built, and what ApiVersions says of them.
+//! Which APIs this broker has built, on which listeners, and what ApiVersions says of them.
 
 use weir_protocol::api::{self, ApiKey, ApiVersions};
+
+/// The kinds of listener, by who is meant to ask there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenerKind {
+    /// Clients and brokers.
+    Broker,
+    /// Controllers, brokers, and administrators whose tools are told controllers (KIP-919).
+    Controller,
+}
 
 /// Every API that is answered.
 pub(super) static BUILT: &[ApiKey] = &[
@@ -44,12 +53,36 @@ pub(super) static BUILT: &[ApiKey] = &[
     ApiKey::RemoveRaftVoter,
 ];
 
-/// Whether `key` is answered.
-pub(super) fn is_built(key: ApiKey) -> bool {
-    BUILT.contains(&key)
+/// Whether `key` is answered on that kind of listener.
+pub(super) fn is_built(key: ApiKey, on: ListenerKind) -> bool {
+    let belongs = match on {
+        ListenerKind::Broker => api::listeners(key).broker,
+        // Fetch reads the metadata log there, which Weir's quorum does otherwise.
+        ListenerKind::Controller => api::listeners(key).controller && key != ApiKey::Fetch,
+    };
+    belongs && BUILT.contains(&key)
 }
 
-/// The versions to advertise.
-pub(super) fn advertised() -> impl Iterator<Item = ApiVersions> {
-    BUILT.iter().map(|&key| api::versions(key))
+/// The versions to advertise on that kind of listener.
+pub(super) fn advertised(on: ListenerKind) -> impl Iterator<Item = ApiVersions> {
+    BUILT.iter().filter(move |key| is_built(**key, on)).map(|&key| api::versions(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_controller_listener_offers_what_administers_and_no_data() {
+        for administers in
+            [ApiKey::ApiVersions, ApiKey::CreateTopics, ApiKey::DescribeCluster, ApiKey::UnregisterBroker]
+        {
+            assert!(is_built(administers, ListenerKind::Controller), "{administers:?}");
+        }
+        for of_brokers in [ApiKey::Fetch, ApiKey::Produce, ApiKey::Metadata, ApiKey::JoinGroup, ApiKey::DescribeLogDirs]
+        {
+            assert!(is_built(of_brokers, ListenerKind::Broker), "{of_brokers:?}");
+            assert!(!is_built(of_brokers, ListenerKind::Controller), "{of_brokers:?}");
+        }
+    }
 }

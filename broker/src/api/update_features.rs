@@ -9,7 +9,7 @@ use weir_protocol::messages::update_features_response::UpdatableFeatureResult;
 use weir_protocol::messages::{UpdateFeaturesRequest, UpdateFeaturesResponse};
 
 use super::call::Call;
-use super::wire::{error_fields, owned};
+use super::wire::{error_fields, owned, text};
 use crate::net::Dispatch;
 
 /// From this version on a response names no feature: all updates are made, or none.
@@ -51,6 +51,13 @@ fn answer(version: i16, request: &UpdateFeaturesRequest, outcome: &Result<(), Ap
     let (code, message) = error_fields(outcome);
     let response = UpdateFeaturesResponse::default();
     if outcome.is_err() {
+        let message = message.map(|message| match version >= ALL_OR_NONE {
+            true => text(format!(
+                "The update failed for all features since the following feature had an error: {}",
+                &*message
+            )),
+            false => message,
+        });
         return response.with_error_code(code).with_error_message(message);
     }
     let updated = request.feature_updates.iter().filter(|_| version < ALL_OR_NONE);

@@ -1,8 +1,8 @@
-//! What a controller listener answers: calls of the quorum's members, and changes that other nodes forward.
+//! What a controller listener answers: calls of the quorum's members, changes that other nodes forward, and administrators.
 //!
 //! It answers members as soon as the quorum's log is open, long before this node leads or follows, for they must be
-//! answered for it to become either; what is forwarded it takes once the controller is ready. Anything else closes the
-//! connection. Who asks has been let in by the listener; what they send is not trusted any further than that.
+//! answered for it to become either; what is forwarded it takes once the controller is ready, and administrators (KIP-919) once the broker
+//! beside it is, whose APIs they are. Anything else closes the connection. Who asks has been let in by the listener; what they send is not trusted any further than that.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -20,6 +20,7 @@ use weir_protocol::ids::{BrokerId, Offset};
 use weir_protocol::private_api::{self, PrivateApi, PrivateRequest};
 
 use super::session_calls::{SessionCalls, TakeCall};
+use crate::api::Apis;
 use crate::net::{Chunk, ConnectionContext, Dispatch, Frame, Handler, Response};
 
 /// The version of every private API so far.
@@ -31,6 +32,8 @@ pub(crate) struct ControllerListener {
     session_calls: Arc<SessionCalls>,
     /// Once it is ready.
     controller: OnceLock<Arc<Controller>>,
+    /// For administrators, once there is a broker beside the controller.
+    apis: OnceLock<Apis>,
     sessions: Sessions,
 }
 
@@ -64,13 +67,25 @@ impl Sessions {
 
 impl ControllerListener {
     pub(crate) fn new(service: PeerService, session_calls: Arc<SessionCalls>) -> Self {
-        Self { service, session_calls, controller: OnceLock::new(), sessions: Sessions::default() }
+        Self {
+            service,
+            session_calls,
+            controller: OnceLock::new(),
+            apis: OnceLock::new(),
+            sessions: Sessions::default(),
+        }
     }
 
     /// From now on changes are taken.
     pub(crate) fn set_controller(&self, controller: Arc<Controller>) {
         // Called once, by the server that made both.
         let _ = self.controller.set(controller);
+    }
+
+    /// From now on administrators are answered.
+    pub(crate) fn set_apis(&self, apis: Apis) {
+        // Called once, by the server that made both.
+        let _ = self.apis.set(apis);
     }
 
     fn answer(&self, connection: u64, request: PrivateRequest) -> Result<Dispatch, String> {
@@ -160,11 +175,12 @@ impl ControllerListener {
 
 impl Handler for ControllerListener {
     fn dispatch(&self, connection: &Rc<ConnectionContext>, mut frame: Frame) -> Dispatch {
-        let answered = match private_api::is_private(frame.as_slice()) {
-            true => private_api::decode(frame.share())
+        let answered = match (private_api::is_private(frame.as_slice()), self.apis.get()) {
+            (true, _) => private_api::decode(frame.share())
                 .map_err(|error| error.to_string())
                 .and_then(|request| self.answer(connection.id, request)),
-            false => Err("a client asks a controller listener".to_owned()),
+            (false, Some(apis)) => return apis.dispatch(connection, frame),
+            (false, None) => Err("there is no broker here that answers clients".to_owned()),
         };
         answered.unwrap_or_else(|reason| {
             tracing::warn!(peer = %connection.peer_address, %reason, "a request to the controller was refused; the connection is closed");
