@@ -7,12 +7,12 @@ use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use crate::paths;
 use crate::ports;
-use crate::process::Process;
+use crate::process::{Process, output_of};
 use crate::readiness;
 
 /// How long its start may take on a loaded machine.
@@ -108,7 +108,7 @@ impl ApacheKafka {
         let config = options.dir.join("server.properties");
         fs::write(&config, options.properties())?;
         if !options.data_dir().join("meta.properties").exists() {
-            copy_files(&formatted_dir(&config, &options)?, &options.data_dir())?;
+            copy_files(&formatted_dir()?, &options.data_dir())?;
         }
         let mut command = java(&options.jvm_flags);
         command.arg("kafka.Kafka").arg(&config);
@@ -156,25 +156,37 @@ pub fn java(flags: &[String]) -> Command {
     command
 }
 
+/// Makes a data directory of one node of a cluster, whose nodes are all made so.
+pub(crate) fn format_node(data_dir: &Path, node_id: i32) -> io::Result<()> {
+    copy_files(&formatted_dir()?, data_dir)?;
+    let meta_properties = data_dir.join("meta.properties");
+    let text = fs::read_to_string(&meta_properties)?;
+    // A directory without an id is given one by the first start.
+    let lines = text.lines().filter(|line| !line.starts_with("node.id=") && !line.starts_with("directory.id="));
+    let lines: Vec<String> = lines.map(str::to_owned).chain([format!("node.id={node_id}")]).collect();
+    fs::write(&meta_properties, lines.join("\n") + "\n")
+}
+
 /// A freshly formatted data directory, made once per cache.
-fn formatted_dir(config: &Path, options: &ApacheKafkaOptions) -> io::Result<PathBuf> {
+fn formatted_dir() -> io::Result<PathBuf> {
     let kept = paths::cache_dir().join(FORMATTED);
     if kept.join("meta.properties").exists() {
         return Ok(kept);
     }
+    // Made under another name and renamed, so that a half made one is never taken for a whole one.
+    let options = ApacheKafkaOptions::new(&kept.with_extension(std::process::id().to_string()))?;
+    fs::create_dir_all(&options.dir)?;
+    let config = options.dir.join("server.properties");
+    fs::write(&config, options.properties())?;
     let mut command = java(&options.jvm_flags);
     command.args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]).arg(config);
     // Eligible leader replicas make min.insync.replicas a dynamic config of every cluster, which hides other differences.
     command.args(["--feature", "eligible.leader.replicas.version=0"]);
-    let output = command.stdin(Stdio::null()).output()?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(io::Error::other(format!("Apache Kafka's storage tool failed: {said}")));
-    }
-    // Copied under another name and renamed, so that a half copy is never taken for a whole one.
-    let fresh = kept.with_extension(std::process::id().to_string());
-    copy_files(&options.data_dir(), &fresh)?;
-    match fs::rename(&fresh, &kept) {
+    output_of(&mut command)
+        .map_err(|error| io::Error::other(format!("Apache Kafka's storage tool failed: {error}")))?;
+    let renamed = fs::rename(options.data_dir(), &kept);
+    fs::remove_dir_all(&options.dir)?;
+    match renamed {
         Ok(()) => Ok(kept),
         Err(_) if kept.join("meta.properties").exists() => Ok(kept),
         Err(error) => Err(error),

@@ -1,8 +1,8 @@
 //! What a broker has promised to a producer and shown to readers, and whether it kept to it.
 //!
 //! The rules: an acknowledged record is read back at the offset it was acknowledged at; an offset never changes its meaning;
-//! an idempotent producer's records appear once and in the order they were sent. A record that was not acknowledged may or may
-//! not be there. A sequence's upper sixteen bits name its producer, so that several may write to one partition.
+//! an idempotent producer's records appear once and in the order they were sent; a reader is given one offset after the other. A record
+//! that was not acknowledged may or may not be there. A sequence's upper sixteen bits name its producer, so that several may write to one partition.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -29,6 +29,13 @@ pub enum Violation {
         /// Its sequence.
         sequence: u64,
     },
+    /// A reader was given a record that does not follow the one before it: it was taken back, or over something.
+    Astray {
+        /// Where.
+        place: Place,
+        /// The offset of the partition that it was given before.
+        before: i64,
+    },
     /// A record is there twice, or before one that was sent earlier.
     OutOfOrder {
         /// Where.
@@ -50,6 +57,8 @@ fn writer_of(sequence: u64) -> u64 {
 pub struct Ledger {
     acknowledged: HashMap<Place, u64>,
     seen: HashMap<Place, u64>,
+    /// The last offset of each partition that the reader was given.
+    polled: HashMap<i32, i64>,
     violations: Vec<Violation>,
 }
 
@@ -68,6 +77,14 @@ impl Ledger {
         if let Some(&before) = self.acknowledged.get(&place).filter(|promised| **promised != sequence) {
             self.violations.push(Violation::Changed { place, before, after: sequence });
         }
+    }
+
+    /// The reader that follows, which began somewhere and has never sought, was given a record.
+    pub fn poll(&mut self, place: Place, sequence: u64) {
+        if let Some(before) = self.polled.insert(place.0, place.1).filter(|before| *before + 1 != place.1) {
+            self.violations.push(Violation::Astray { place, before });
+        }
+        self.see(place, sequence);
     }
 
     fn hold(places: &mut HashMap<Place, u64>, violations: &mut Vec<Violation>, place: Place, sequence: u64) {
@@ -116,9 +133,10 @@ impl Ledger {
         let lost = self.acknowledged.iter().filter(|(place, _)| !there.contains_key(place));
         let mut lost: Vec<_> = lost.map(|(&place, &sequence)| Violation::Lost { place, sequence }).collect();
         lost.sort_by_key(|violation| match violation {
-            Violation::Lost { place, .. } | Violation::Changed { place, .. } | Violation::OutOfOrder { place, .. } => {
-                *place
-            }
+            Violation::Lost { place, .. }
+            | Violation::Changed { place, .. }
+            | Violation::Astray { place, .. }
+            | Violation::OutOfOrder { place, .. } => *place,
         });
         self.violations.extend(lost);
         self.violations
@@ -150,6 +168,17 @@ mod tests {
         ledger.see((0, 5), 1);
         ledger.see((0, 5), 2);
         assert_eq!(ledger.settle(vec![]), [Violation::Changed { place: (0, 5), before: 1, after: 2 }]);
+    }
+
+    #[test]
+    fn a_reader_that_is_taken_back_or_over_something_went_astray() {
+        let mut ledger = Ledger::default();
+        for (offset, sequence) in [(4, 4), (5, 5), (5, 5), (7, 7)] {
+            ledger.poll((0, offset), sequence);
+        }
+        ledger.poll((1, 9), 2);
+        let astray = |offset, before| Violation::Astray { place: (0, offset), before };
+        assert_eq!(ledger.violations, [astray(5, 5), astray(7, 5)]);
     }
 
     #[test]

@@ -185,7 +185,7 @@ impl Load {
                 if let Some(Ok(message)) = consumer.poll(Duration::from_millis(50)) {
                     let place = (message.partition(), message.offset());
                     let sequence = sequence_of(message.payload())?;
-                    ledger.lock().unwrap_or_else(PoisonError::into_inner).see(place, sequence);
+                    ledger.lock().unwrap_or_else(PoisonError::into_inner).poll(place, sequence);
                 }
             }
             Ok(())

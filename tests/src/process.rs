@@ -84,6 +84,16 @@ impl Process {
     }
 }
 
+/// Runs a command to its end, and gives what it said; what it complained of is the error where it failed.
+pub fn output_of(command: &mut Command) -> io::Result<String> {
+    let output = command.stdin(Stdio::null()).output()?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    Err(io::Error::other(format!("{command:?} ended with {}: {}", output.status, complaint.trim())))
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         // Nothing is left to do about an error here: the process is gone or is not ours.

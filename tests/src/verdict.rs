@@ -19,6 +19,11 @@ impl Verdict {
         Verdict { suite, passed: 0, failed: 0 }
     }
 
+    /// The suite's name.
+    pub fn suite(&self) -> &'static str {
+        self.suite
+    }
+
     /// Counts a rule, and shows how it was broken if it was.
     pub fn check(&mut self, rule: &str, broken: &[String]) {
         let suite = self.suite;

@@ -1,9 +1,11 @@
-//! Several `weir` processes that form one cluster, started from configuration files as Apache Kafka's operators write them.
+//! Several `weir` processes that form one cluster, started from configuration files as Apache Kafka's operators write them; or as many of
+//! Apache Kafka's own, for comparison.
 //!
 //! Every node is broker and controller unless told otherwise, has a zone of its own, and keeps its ports and its directory over
 //! restarts. Nothing here knows the inside of a node: what it says of itself comes over the wire or from `/metrics`.
 
 mod node;
+mod program;
 mod watch;
 
 use std::io;
@@ -11,10 +13,11 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use node::{Node, NodeOptions, Roles};
+pub use program::Program;
 pub use watch::{InSync, Watch};
 
 /// How long a cluster may take to be there before the test gives up.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+const START_PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running cluster: nodes by their place, each running or not.
 #[derive(Debug)]
@@ -74,9 +77,20 @@ impl Cluster {
         addresses.join(",")
     }
 
+    /// Every controller's `host:port`, as `bootstrap.controllers` takes them.
+    pub fn controllers(&self) -> String {
+        let controllers = self.nodes.iter().filter_map(|node| node.options().controller());
+        controllers.collect::<Vec<String>>().join(",")
+    }
+
     /// What the cluster says of itself, asked of whichever node answers.
     pub fn watch(&self) -> Watch {
         Watch::new(self.nodes.iter().map(|node| node.options().bootstrap()).collect())
+    }
+
+    /// What one node says of the cluster.
+    pub fn watch_from(&self, index: usize) -> Watch {
+        Watch::new(vec![self.nodes[index].options().bootstrap()])
     }
 
     /// What every node said in its log that it should not have, with its place.

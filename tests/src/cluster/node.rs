@@ -2,22 +2,22 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::paths;
+use super::program::Program;
+use crate::network::Host;
 use crate::ports;
 use crate::process::Process;
 
 /// How often a node is asked whether it is ready.
 const POLL: Duration = Duration::from_millis(2);
 /// How long a stop may take before the node is killed.
-const STOP_PATIENCE: Duration = Duration::from_secs(30);
+const STOP_PATIENCE: Duration = Duration::from_secs(60);
 /// How long `/health` may take to answer.
 const HTTP_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -65,12 +65,18 @@ pub struct NodeOptions {
     pub controller_port: u16,
     /// The port of `/metrics` and `/health`.
     pub http_port: u16,
+    /// Where it runs.
+    pub host: Host,
+    /// What it is a process of.
+    pub program: Program,
     /// `broker.rack`.
     pub rack: String,
     /// `controller.quorum.voters`.
     pub voters: String,
     /// More `key=value` lines.
     pub settings: Vec<String>,
+    /// Variables of its environment.
+    pub environment: Vec<(String, String)>,
 }
 
 impl NodeOptions {
@@ -81,10 +87,15 @@ impl NodeOptions {
 
     /// Nodes of these roles below `dir`, with ids from 1 on, each in a zone of its own; the controllers are the voters.
     pub fn of(dir: &Path, roles: &[Roles], settings: &[String]) -> io::Result<Vec<NodeOptions>> {
+        Self::on(&vec![Host::loopback(); roles.len()], dir, roles, settings)
+    }
+
+    /// The same, each on a host of its own.
+    pub fn on(hosts: &[Host], dir: &Path, roles: &[Roles], settings: &[String]) -> io::Result<Vec<NodeOptions>> {
         let mut nodes = Vec::new();
         // Held until all are known, so that no two nodes are given one port.
         let mut held = Vec::new();
-        for (index, roles) in roles.iter().enumerate() {
+        for (index, (roles, host)) in roles.iter().zip(hosts).enumerate() {
             let ([port, controller_port, http_port], listeners) = ports::hold_ports()?;
             held.push(listeners);
             let id = i32::try_from(index + 1).map_err(io::Error::other)?;
@@ -95,21 +106,35 @@ impl NodeOptions {
                 port,
                 controller_port,
                 http_port,
+                host: host.clone(),
+                program: Program::Weir,
                 rack: format!("zone-{id}"),
                 voters: String::new(),
                 settings: settings.to_vec(),
+                environment: Vec::new(),
             });
         }
         let controllers = nodes.iter().filter(|node| node.roles.is_controller());
-        let voters: Vec<String> =
-            controllers.map(|node| format!("{}@127.0.0.1:{}", node.id, node.controller_port)).collect();
-        let voters = voters.join(",");
+        let voters = controllers.map(|node| format!("{}@{}:{}", node.id, node.host.address, node.controller_port));
+        let voters = voters.collect::<Vec<String>>().join(",");
         Ok(nodes.into_iter().map(|node| NodeOptions { voters: voters.clone(), ..node }).collect())
+    }
+
+    /// The same nodes, of Apache Kafka.
+    pub fn of_apache_kafka(nodes: Vec<NodeOptions>, jvm_flags: &[&str]) -> Vec<NodeOptions> {
+        let jvm_flags: Vec<String> = jvm_flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let of_kafka = |node| NodeOptions { program: Program::ApacheKafka { jvm_flags: jvm_flags.clone() }, ..node };
+        nodes.into_iter().map(of_kafka).collect()
     }
 
     /// `host:port` for clients.
     pub fn bootstrap(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{}:{}", self.host.address, self.port)
+    }
+
+    /// `host:port` for controllers, where it is one.
+    pub fn controller(&self) -> Option<String> {
+        self.roles.is_controller().then(|| format!("{}:{}", self.host.address, self.controller_port))
     }
 
     /// The data directory (`log.dirs`).
@@ -119,12 +144,13 @@ impl NodeOptions {
 
     /// The configuration file, as an operator of Apache Kafka writes it, with Weir's HTTP listener.
     fn properties(&self) -> String {
+        let address = self.host.address;
         let mut listeners = Vec::new();
         if self.roles.is_broker() {
-            listeners.push(format!("PLAINTEXT://127.0.0.1:{}", self.port));
+            listeners.push(format!("PLAINTEXT://{address}:{}", self.port));
         }
         if self.roles.is_controller() {
-            listeners.push(format!("CONTROLLER://127.0.0.1:{}", self.controller_port));
+            listeners.push(format!("CONTROLLER://{address}:{}", self.controller_port));
         }
         let mut lines = vec![
             format!("process.roles={}", self.roles.text()),
@@ -134,8 +160,10 @@ impl NodeOptions {
             format!("listeners={}", listeners.join(",")),
             "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned(),
             format!("log.dirs={}", self.data_dir().display()),
-            format!("http.listener=127.0.0.1:{}", self.http_port),
         ];
+        if self.program == Program::Weir {
+            lines.push(format!("http.listener={address}:{}", self.http_port));
+        }
         if self.roles.is_broker() {
             lines.push("inter.broker.listener.name=PLAINTEXT".to_owned());
             lines.push(format!("broker.rack={}", self.rack));
@@ -145,7 +173,7 @@ impl NodeOptions {
     }
 
     fn log(&self) -> PathBuf {
-        self.dir.join("weir.log")
+        self.dir.join(self.program.log_name())
     }
 }
 
@@ -182,15 +210,12 @@ impl Node {
         if self.process.is_some() {
             return Ok(());
         }
-        fs::create_dir_all(&self.options.dir)?;
+        let program = &self.options.program;
+        program.prepare(&self.options)?;
         let config = self.options.dir.join("server.properties");
         fs::write(&config, self.options.properties())?;
-        let mut command = Command::new(paths::weir_binary());
-        // What the harness is told is not for the broker, which would take it for settings.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WEIR_")) {
-            command.env_remove(name);
-        }
-        command.arg("serve").arg("--config").arg(config);
+        let mut command = program.command(&self.options, &config);
+        command.envs(self.options.environment.iter().map(|(name, value)| (name, value)));
         self.process = Some(Process::start(&mut command, &self.options.log())?);
         Ok(())
     }
@@ -203,15 +228,11 @@ impl Node {
         Ok(started.elapsed())
     }
 
-    /// Waits until `/health/ready` says yes: registered, unfenced, metadata caught up.
+    /// Waits until it serves: registered, unfenced, metadata caught up (`/health/ready`), as far as its program tells that.
     pub fn wait_until_ready(&mut self, patience: Duration) -> io::Result<()> {
         let deadline = Instant::now() + patience;
         loop {
-            let said = match self.http("/health/ready") {
-                Ok(answer) if answer.starts_with("HTTP/1.1 200") => return Ok(()),
-                Ok(answer) => answer.rsplit("\r\n").next().unwrap_or_default().to_owned(),
-                Err(error) => error.to_string(),
-            };
+            let Err(said) = self.is_ready() else { return Ok(()) };
             let process = self.process.as_mut().ok_or_else(|| io::Error::other("the node does not run"))?;
             let ended = process.ended()?;
             if ended.is_some() || Instant::now() > deadline {
@@ -220,6 +241,16 @@ impl Node {
                 return Err(io::Error::other(format!("node {id}: {state}\n{log}")));
             }
             thread::sleep(POLL);
+        }
+    }
+
+    fn is_ready(&self) -> io::Result<()> {
+        if self.options.program != Program::Weir {
+            return Program::is_among_brokers(&self.options);
+        }
+        match self.http("/health/ready")? {
+            answer if answer.starts_with("HTTP/1.1 200") => Ok(()),
+            answer => Err(io::Error::other(answer.rsplit("\r\n").next().unwrap_or_default().to_owned())),
         }
     }
 
@@ -268,7 +299,7 @@ impl Node {
     }
 
     fn http(&self, path: &str) -> io::Result<String> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.options.http_port));
+        let address = SocketAddr::from((self.options.host.address, self.options.http_port));
         let mut stream = TcpStream::connect_timeout(&address, HTTP_PATIENCE)?;
         stream.set_read_timeout(Some(HTTP_PATIENCE))?;
         write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;

@@ -66,18 +66,14 @@ impl Watch {
 
     /// The partitions of a topic, as the first node that answers has them.
     pub fn partitions(&self, topic: &str) -> io::Result<Vec<InSync>> {
-        self.ask(|wire| wire.metadata().map(|metadata| partitions_of(&metadata, topic)))
+        self.ask(|wire| wire.metadata().map(|metadata| partitions_of(&metadata, |name| name == topic)))
     }
 
     /// Waits until every partition of `topic` has a leader and all its replicas in sync.
     pub fn wait_until_whole(&self, topic: &str, patience: Duration) -> io::Result<()> {
-        self.wait_for(patience, || {
-            let partitions = self.partitions(topic)?;
-            let missing: Vec<_> = partitions.iter().filter(|partition| !partition.is_whole()).collect();
-            match partitions.is_empty() || !missing.is_empty() {
-                false => Ok(()),
-                true => Err(io::Error::other(format!("not whole: {missing:?}"))),
-            }
+        self.wait_for(patience, || match self.partitions(topic)? {
+            none if none.is_empty() => Err(io::Error::other(format!("there is no topic {topic}"))),
+            partitions => all_whole(&partitions),
         })
     }
 
@@ -94,6 +90,13 @@ impl Watch {
                     Err(io::Error::other(format!("{elsewhere} partitions are not led by their preferred replicas")))
                 }
             }
+        })
+    }
+
+    /// Waits until every partition of every topic has a leader and all its replicas in sync.
+    pub fn wait_until_all_whole(&self, patience: Duration) -> io::Result<()> {
+        self.wait_for(patience, || {
+            all_whole(&self.ask(|wire| wire.metadata().map(|metadata| partitions_of(&metadata, |_| true)))?)
         })
     }
 
@@ -123,8 +126,16 @@ impl Watch {
     }
 }
 
-fn partitions_of(metadata: &MetadataResponse, topic: &str) -> Vec<InSync> {
-    let named = |name: &TopicName| name.as_str() == topic;
+fn all_whole(partitions: &[InSync]) -> io::Result<()> {
+    let missing: Vec<_> = partitions.iter().filter(|partition| !partition.is_whole()).collect();
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(io::Error::other(format!("not whole: {missing:?}"))),
+    }
+}
+
+fn partitions_of(metadata: &MetadataResponse, is_meant: impl Fn(&str) -> bool) -> Vec<InSync> {
+    let named = |name: &TopicName| is_meant(name.as_str());
     let topics = metadata.topics.iter().filter(|topic| topic.name.as_ref().is_some_and(named));
     let partitions = topics.flat_map(|topic| &topic.partitions).map(|partition| InSync {
         partition: partition.partition_index,

@@ -8,21 +8,17 @@ mod fault;
 use std::env;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use rdkafka::producer::{Producer, ThreadedProducer};
 use tempfile::TempDir;
 
 use weir_tests::cluster::Cluster;
-use weir_tests::gaps::Gaps;
-use weir_tests::ledger::Ledger;
-use weir_tests::load::{Acknowledgements, AnyError, Load};
+use weir_tests::load::{AnyError, Load};
 use weir_tests::verdict::Verdict;
+use weir_tests::verified_load::VerifiedLoad;
 
 use fault::Fault;
 
@@ -40,17 +36,6 @@ const RECOVERY: Duration = Duration::from_secs(60);
 const SETTLE: Duration = Duration::from_secs(120);
 /// What a node says of itself when it is not well.
 const COMPLAINTS: [&str; 2] = ["panicked", " ERROR "];
-
-/// What is under way while faults strike.
-struct Running {
-    load: Load,
-    ledger: Arc<Mutex<Ledger>>,
-    gaps: Arc<Gaps>,
-    producer: Arc<ThreadedProducer<Acknowledgements>>,
-    goes_on: Arc<AtomicBool>,
-    sender: thread::JoinHandle<Result<u64, AnyError>>,
-    reader: thread::JoinHandle<Result<(), AnyError>>,
-}
 
 fn main() -> Result<ExitCode, AnyError> {
     let mut arguments = env::args().skip(1);
@@ -81,7 +66,7 @@ fn run(dir: &Path, faults: usize, seed: u64, verdict: &mut Verdict) -> Result<()
         left_broken.extend(told);
     }
     verdict.check("the cluster is whole again by itself after each fault", &left_broken);
-    end(running, verdict)?;
+    running.end(verdict)?;
     verdict.check("no node has anything to complain of", &cluster.complaints(&COMPLAINTS)?);
     Ok(())
 }
@@ -91,7 +76,7 @@ fn settings() -> Vec<String> {
     settings.map(str::to_owned).to_vec()
 }
 
-fn begin(cluster: &Cluster) -> Result<Running, AnyError> {
+fn begin(cluster: &Cluster) -> Result<VerifiedLoad, AnyError> {
     let load = Load {
         bootstrap: cluster.bootstrap(),
         topic: TOPIC.to_owned(),
@@ -103,45 +88,18 @@ fn begin(cluster: &Cluster) -> Result<Running, AnyError> {
     };
     load.create_topic(i32::try_from(NODES)?, &[("segment.bytes", "4194304")])?;
     cluster.watch().wait_until_whole(TOPIC, RECOVERY)?;
-    let ledger = Arc::new(Mutex::new(Ledger::default()));
-    let gaps = Arc::new(Gaps::new(PARTITIONS));
-    let goes_on = Arc::new(AtomicBool::new(true));
-    let producer = load.producer(Arc::clone(&ledger), Arc::clone(&gaps))?;
-    let sender = load.spawn_sender(Arc::clone(&producer), Arc::clone(&goes_on));
-    let reader = load.spawn_reader(Arc::clone(&ledger), Arc::clone(&goes_on))?;
-    Ok(Running { load, ledger, gaps, producer, goes_on, sender, reader })
+    VerifiedLoad::begin(load)
 }
 
 /// Lets a fault happen and end; gives what is still broken when the patience is over.
-fn strike(cluster: &mut Cluster, running: &Running, fault: Fault) -> Result<Option<String>, AnyError> {
-    running.gaps.begin();
+fn strike(cluster: &mut Cluster, running: &VerifiedLoad, fault: Fault) -> Result<Option<String>, AnyError> {
+    // So that whoever is struck is missed.
+    cluster.watch().return_leaders(TOPIC, RECOVERY)?;
+    running.gaps().begin();
     let victim = fault.strike(cluster)?;
     let mended = Instant::now();
     let whole = cluster.watch().wait_until_whole(TOPIC, RECOVERY);
-    let (whole_after, gap) = (mended.elapsed(), running.gaps.longest().into_iter().max().unwrap_or_default());
+    let (whole_after, gap) = (mended.elapsed(), running.longest_gap());
     println!("cluster: {fault} of {victim}: whole {whole_after:?} after it ended, longest gap of writes {gap:?}");
     Ok(whole.err().map(|error| format!("{fault} of {victim}: {error}")))
-}
-
-/// Ends the load and compares what is there with what was promised.
-fn end(running: Running, verdict: &mut Verdict) -> Result<(), AnyError> {
-    running.goes_on.store(false, Ordering::Relaxed);
-    let sent = running.sender.join().map_err(|_| "the sender died")??;
-    running.producer.flush(SETTLE)?;
-    running.reader.join().map_err(|_| "the reader died")??;
-    let everything = running.load.read_everything()?;
-    let refused = running.producer.context().refused.load(Ordering::Relaxed);
-    let unplaced = running.producer.context().unplaced.load(Ordering::Relaxed);
-    drop(running.producer);
-    let ledger = Arc::into_inner(running.ledger).ok_or("the ledger is still held")?;
-    let ledger = ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let acknowledged = u64::try_from(ledger.acknowledged())? + unplaced;
-    println!("cluster: {sent} sent, {acknowledged} acknowledged, {} read", everything.len());
-    let violations: Vec<String> = ledger.settle(everything).iter().map(|broken| format!("{broken:?}")).collect();
-    verdict.check("what was acknowledged is there, once, in order, at its offset", &violations);
-    let complete = refused == 0 && acknowledged == sent && sent > 0;
-    verdict.holds("every record is acknowledged in the end", complete, || {
-        format!("{refused} refused, {acknowledged} of {sent} acknowledged")
-    });
-    Ok(())
 }
