@@ -15,7 +15,7 @@ use crate::load::{Load, Work};
 use crate::report::Who;
 
 /// The flags of Apache Kafka's own start script.
-const KAFKA_JVM_FLAGS: [&str; 6] =
+pub(crate) const KAFKA_JVM_FLAGS: [&str; 6] =
     ["-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35"];
 /// How long the first metadata answer may take.
 const START_PATIENCE: Duration = Duration::from_secs(120);

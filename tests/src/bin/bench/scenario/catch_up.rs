@@ -15,12 +15,11 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, T
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::Bench;
-use super::cluster::{self, settings};
+use super::cluster;
 use crate::load::{self, Load, PARTITIONS, VALUE_BYTES, Work};
 use crate::report::{Sheet, Who};
 use weir_tests::cluster::Cluster;
 
-const NODES: usize = 3;
 /// What the node misses, and what is written to all along.
 const MISSED: &str = "missed";
 const LIVE: &str = "live";
@@ -57,7 +56,7 @@ impl ProducerContext for Counter {
 
 pub(super) fn measure(bench: &Bench<'_>, who: Who, sheet: &mut Sheet) -> io::Result<()> {
     let dir = tempfile::Builder::new().prefix("catch-up-").tempdir_in(bench.work_dir)?;
-    let mut cluster = Cluster::start(dir.path(), NODES, &settings())?;
+    let mut cluster = cluster::start(dir.path(), who)?;
     let partitions = i32::try_from(PARTITIONS).map_err(io::Error::other)?;
     cluster::create(&cluster, MISSED, partitions)?;
     cluster::create(&cluster, LIVE, partitions)?;

@@ -1,6 +1,7 @@
-//! Three nodes with three replicas of everything: what the same work costs all of them together.
+//! Three nodes with three replicas of everything: what the same work costs all of them together. Apache Kafka's are told the same.
 
 use std::io;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,8 @@ use crate::load::{self, Load, LoadRun, PARTITIONS, VALUE_BYTES, Work};
 use crate::loops::{self, Loop};
 use crate::memory;
 use crate::report::{Sheet, Who};
-use weir_tests::cluster::Cluster;
+use crate::subject::KAFKA_JVM_FLAGS;
+use weir_tests::cluster::{Cluster, NodeOptions};
 use weir_tests::usage;
 
 const NODES: usize = 3;
@@ -31,8 +33,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn measure(bench: &Bench<'_>, who: Who, sheet: &mut Sheet) -> io::Result<()> {
     let dir = tempfile::Builder::new().prefix("cluster-").tempdir_in(bench.work_dir)?;
-    let mut cluster = Cluster::start(dir.path(), NODES, &settings())?;
+    let mut cluster = start(dir.path(), who)?;
     idle(&cluster, who, sheet)?;
+    if who == Who::ApacheKafka {
+        warm_up(bench, &cluster)?;
+    }
     for (batch_bytes, cpu, rate) in BATCHES {
         for round in 0..bench.options.repeat() {
             add_floor(bench, batch_bytes as usize, cpu, sheet)?;
@@ -55,6 +60,10 @@ pub(super) fn measure(bench: &Bench<'_>, who: Who, sheet: &mut Sheet) -> io::Res
     }
     let resident = cluster.pids().into_iter().map(usage::resident_bytes).sum::<io::Result<f64>>()?;
     sheet.add("cluster.memory", who, resident / 1e6);
+    if who == Who::ApacheKafka {
+        // Thirty thousand replicas are more than its heap of the start script holds three times on one machine.
+        return Ok(());
+    }
     let started = Instant::now();
     create(&cluster, "many", MANY_PARTITIONS)?;
     sheet.add("cluster.topics", who, started.elapsed().as_secs_f64());
@@ -80,9 +89,25 @@ fn lose_a_leader(cluster: &mut Cluster, topic: &str) -> io::Result<f64> {
     Ok(killed.elapsed().as_secs_f64())
 }
 
-/// Three zones in which two replicas must have a record.
-pub(super) fn settings() -> Vec<String> {
-    ["default.replication.factor=3", "min.insync.replicas=2"].map(str::to_owned).to_vec()
+/// Starts three zones in which two replicas must have a record.
+pub(super) fn start(dir: &Path, who: Who) -> io::Result<Cluster> {
+    let settings = ["default.replication.factor=3", "min.insync.replicas=2"].map(str::to_owned);
+    let nodes = NodeOptions::combined(dir, NODES, &settings)?;
+    Cluster::of(match who {
+        Who::Weir => nodes,
+        Who::ApacheKafka => NodeOptions::of_apache_kafka(nodes, &KAFKA_JVM_FLAGS),
+        Who::Loop => return Err(io::Error::other("a loop is no broker")),
+    })
+}
+
+/// Lets the JVMs compile what they will run.
+fn warm_up(bench: &Bench<'_>, cluster: &Cluster) -> io::Result<()> {
+    let bytes = bench.options.kafka_warm_up_megabytes * 1_000_000 / BATCHES.len() as u64;
+    for (batch_bytes, _, _) in BATCHES {
+        let produce = |topic| Work::Produce { topic, partitions: PARTITIONS, batch_bytes, bytes };
+        run(cluster, format!("warm-up-{batch_bytes}"), produce)?;
+    }
+    Ok(())
 }
 
 fn idle(cluster: &Cluster, who: Who, sheet: &mut Sheet) -> io::Result<()> {

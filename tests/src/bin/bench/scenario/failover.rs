@@ -10,7 +10,7 @@ use std::time::Duration;
 use rdkafka::producer::Producer;
 
 use super::Bench;
-use super::cluster::settings;
+use super::cluster::start;
 use crate::report::{Sheet, Who};
 use weir_tests::cluster::Cluster;
 use weir_tests::gaps::Gaps;
@@ -22,21 +22,42 @@ const TOPIC: &str = "failover";
 const PARTITIONS: i32 = 6;
 /// One record in so long, round the partitions.
 const PACE: Duration = Duration::from_micros(500);
-/// How long the load goes on after a node was struck, before it comes back.
-const AWAY: Duration = Duration::from_secs(3);
-/// A frozen node is away for longer than any timeout.
-const FROZEN: Duration = Duration::from_secs(6);
 /// How long the load goes on undisturbed.
 const CALM: Duration = Duration::from_millis(500);
-/// How often a node is frozen, and how often restarted.
-const FREEZES: usize = 3;
-const RESTARTS: usize = 6;
 /// How long a node may take to come back, and the cluster to be whole.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How often a broker is struck, and for how long: longer than it takes to be done without.
+struct Strikes {
+    kills: usize,
+    away: Duration,
+    freezes: usize,
+    frozen: Duration,
+    restarts: usize,
+}
+
+impl Strikes {
+    fn of(bench: &Bench<'_>, who: Who) -> Strikes {
+        let seconds = Duration::from_secs;
+        match who {
+            // Its default session lasts nine seconds, and what is known of it needs no fifty kills.
+            Who::ApacheKafka => Strikes {
+                kills: bench.options.kills().min(6),
+                away: seconds(20),
+                freezes: 2,
+                frozen: seconds(20),
+                restarts: 3,
+            },
+            Who::Weir | Who::Loop => {
+                Strikes { kills: bench.options.kills(), away: seconds(3), freezes: 3, frozen: seconds(6), restarts: 6 }
+            }
+        }
+    }
+}
+
 pub(super) fn measure(bench: &Bench<'_>, who: Who, sheet: &mut Sheet) -> io::Result<()> {
     let dir = tempfile::Builder::new().prefix("failover-").tempdir_in(bench.work_dir)?;
-    let mut cluster = Cluster::start(dir.path(), NODES, &settings())?;
+    let mut cluster = start(dir.path(), who)?;
     let load = Load {
         bootstrap: cluster.bootstrap(),
         topic: TOPIC.to_owned(),
@@ -57,7 +78,7 @@ pub(super) fn measure(bench: &Bench<'_>, who: Who, sheet: &mut Sheet) -> io::Res
     let producer = load.producer(Arc::clone(&ledger), Arc::clone(&gaps)).map_err(io::Error::other)?;
     let sender = load.spawn_sender(Arc::clone(&producer), Arc::clone(&goes_on));
 
-    strike(bench, &mut cluster, &gaps, who, sheet)?;
+    strike(&Strikes::of(bench, who), &mut cluster, &gaps, who, sheet)?;
 
     goes_on.store(false, Ordering::Relaxed);
     let sent = sender.join().map_err(|_| io::Error::other("the sender died"))?.map_err(io::Error::other)?;
@@ -72,16 +93,16 @@ pub(super) fn measure(bench: &Bench<'_>, who: Who, sheet: &mut Sheet) -> io::Res
     Ok(())
 }
 
-fn strike(bench: &Bench<'_>, cluster: &mut Cluster, gaps: &Gaps, who: Who, sheet: &mut Sheet) -> io::Result<()> {
+fn strike(strikes: &Strikes, cluster: &mut Cluster, gaps: &Gaps, who: Who, sheet: &mut Sheet) -> io::Result<()> {
     let (mut kills, mut of_controller) = (Vec::new(), Vec::new());
-    for round in 0..bench.options.kills() {
+    for round in 0..strikes.kills {
         let controller = calm(cluster, gaps)?;
         // Every third victim is the active controller as well as a broker.
         let is_controller = round % NODES == 0;
         let victim = if is_controller { controller } else { (controller + round % NODES) % NODES };
         gaps.begin();
         cluster.node(victim).kill()?;
-        thread::sleep(AWAY);
+        thread::sleep(strikes.away);
         let gap = worst(gaps);
         println!(
             "  kill {round} of node {victim}{}: {gap:.3} s",
@@ -101,15 +122,15 @@ fn strike(bench: &Bench<'_>, cluster: &mut Cluster, gaps: &Gaps, who: Who, sheet
         sheet.add("failover.kill.median", who, kills[kills.len() / 2]);
         sheet.add("failover.controller", who, *worst_of_controller);
     }
-    let frozen = each(FREEZES, cluster, gaps, |cluster, victim| {
+    let frozen = each(strikes.freezes, cluster, gaps, |cluster, victim| {
         cluster.node(victim).freeze()?;
-        thread::sleep(FROZEN);
+        thread::sleep(strikes.frozen);
         let struck = worst(gaps);
         cluster.node(victim).thaw()?;
         Ok(struck)
     })?;
     sheet.add("failover.freeze", who, frozen);
-    let restarted = each(RESTARTS, cluster, gaps, |cluster, victim| {
+    let restarted = each(strikes.restarts, cluster, gaps, |cluster, victim| {
         cluster.node(victim).stop()?;
         cluster.node(victim).start(PATIENCE)?;
         Ok(worst(gaps))

@@ -43,8 +43,8 @@ const SCENARIOS: [(Scenario, &str, Measure, bool); 13] = [
     (Scenario::Connections, "memory of an idle connection", connections::measure, false),
     (Scenario::Restart, "restart after kill -9", restart::measure, false),
     (Scenario::Fsync, "fsync before each acknowledgement", fsync::measure, true),
-    (Scenario::Cluster, "three nodes", cluster::measure, false),
-    (Scenario::Failover, "three nodes, one of them struck", failover::measure, false),
+    (Scenario::Cluster, "three nodes", cluster::measure, true),
+    (Scenario::Failover, "three nodes, one of them struck", failover::measure, true),
     (Scenario::CatchUp, "three nodes, one of them far behind", catch_up::measure, false),
     (Scenario::Controller, "a controller with many partitions", controller::measure, false),
 ];
