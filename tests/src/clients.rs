@@ -8,7 +8,7 @@ mod known_differences;
 mod outcomes;
 mod run;
 
-pub use drivers::{DRIVERS, Driver};
+pub use drivers::{Brokers, DRIVERS, Driver};
 pub use known_differences::{KnownDifference, KnownDifferences, KnownDifferencesError};
 pub use outcomes::{Outcomes, Verdict, compare};
 pub use run::{Endpoint, run_driver};

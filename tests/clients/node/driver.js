@@ -12,7 +12,7 @@ const PATIENCE_MS = 60_000;
 // Leaving waits for the fetch in flight.
 const PROMPT = { maxWaitTimeInMs: 300 };
 const log = () => ({ namespace, log: entry }) => console.error(namespace, entry.message, entry.error || "");
-const kafka = new Kafka({ clientId: "kafkajs", brokers: [process.env.BOOTSTRAP], logLevel: logLevel.WARN, logCreator: log });
+const kafka = new Kafka({ clientId: "kafkajs", brokers: process.env.BOOTSTRAP.split(","), logLevel: logLevel.WARN, logCreator: log });
 
 const plain = (text) => String(text).replace(/(127\.0\.0\.1|localhost):[0-9]+/g, "HOST:PORT").replaceAll("\n", "\\n");
 const line = (name, outcome) => console.log(`${name} = ${plain(typeof outcome === "string" ? outcome : JSON.stringify(outcome))}`);
@@ -117,7 +117,7 @@ async function partitioning() {
 async function groups() {
   const members = [];
   const join = async (clientId) => {
-    const client = new Kafka({ clientId, brokers: [process.env.BOOTSTRAP], logLevel: logLevel.WARN, logCreator: log });
+    const client = new Kafka({ clientId, brokers: process.env.BOOTSTRAP.split(","), logLevel: logLevel.WARN, logCreator: log });
     const consumer = client.consumer({ groupId: "kafkajs-group", ...PROMPT, heartbeatInterval: 300, sessionTimeout: 20000, partitionAssigners: [PartitionAssigners.roundRobin] });
     const member = { consumer, held: [] };
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => { member.held = payload.memberAssignment[TOPIC] || []; });
@@ -195,7 +195,7 @@ async function administration(admin) {
 }
 
 async function tls() {
-  const secure = new Kafka({ clientId: "kafkajs", brokers: [process.env.SSL_BOOTSTRAP], ssl: { ca: [fs.readFileSync(process.env.SSL_CA, "utf-8")] }, logLevel: logLevel.WARN, logCreator: log });
+  const secure = new Kafka({ clientId: "kafkajs", brokers: process.env.SSL_BOOTSTRAP.split(","), ssl: { ca: [fs.readFileSync(process.env.SSL_CA, "utf-8")] }, logLevel: logLevel.WARN, logCreator: log });
   await withProducer({}, (producer) => producer.send({ topic: "kafkajs-tls", messages: numbered(100) }), secure);
   line("tls", digest((await read("kafkajs-tls", 100, secure)).map((message) => message.value)));
 }

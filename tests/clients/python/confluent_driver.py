@@ -55,7 +55,7 @@ def read(topic, count, partitions=1, **more):
 
 
 def topics(admin):
-    results(admin.create_topics([NewTopic(TOPIC, 3, 1), NewTopic("confluent-one", 1, 1), NewTopic("confluent-large", 1, 1, config={"max.message.bytes": "70000000"})]))
+    results(admin.create_topics([NewTopic(TOPIC, 3, -1), NewTopic("confluent-one", 1, -1), NewTopic("confluent-large", 1, -1, config={"max.message.bytes": "70000000"})]))
     line("created", sorted(name for name in admin.list_topics(timeout=10).topics if name.startswith("confluent-")))
     for name, topic in {"again": NewTopic(TOPIC, 3, 1), "name": NewTopic("bad/name", 1, 1), "replication": NewTopic("confluent-bad", 1, 7),
                         "config": NewTopic("confluent-bad", 1, 1, config={"retention.ms": "x"})}.items():

@@ -65,7 +65,7 @@ def shapes():
 
 
 def large(admin):
-    admin.create_topics([NewTopic(name="kafka-python-large", num_partitions=1, replication_factor=1, topic_configs={"max.message.bytes": "70000000"})])
+    admin.create_topics([NewTopic(name="kafka-python-large", num_partitions=1, replication_factor=-1, topic_configs={"max.message.bytes": "70000000"})])
     value = bytes(range(256)) * (16 * 4096)
     client = producer(max_request_size=70_000_000)
     line("large.sent", client.send("kafka-python-large", value=value).get(60).offset)
@@ -148,9 +148,9 @@ def tls():
 
 def main():
     admin = KafkaAdminClient(bootstrap_servers=BOOTSTRAP)
-    admin.create_topics([NewTopic(name=TOPIC, num_partitions=3, replication_factor=1)])
+    admin.create_topics([NewTopic(name=TOPIC, num_partitions=3, replication_factor=-1)])
     for name in ["None", "gzip", "snappy", "lz4", "zstd", "acks-0-False", "acks-1-False", "acks-all-False", "acks-all-True", "shapes", "tls"]:
-        admin.create_topics([NewTopic(name=f"kafka-python-{name}", num_partitions=1, replication_factor=1)])
+        admin.create_topics([NewTopic(name=f"kafka-python-{name}", num_partitions=1, replication_factor=-1)])
     for name, step in {"codecs": codecs, "acknowledgements": acknowledgements, "shapes": shapes, "large": lambda: large(admin), "partitioning": partitioning,
                        "positions": positions, "groups": groups, "administration": lambda: administration(admin), "tls": tls}.items():
         of(f"section.{name}", lambda step=step: step() or "done")

@@ -14,6 +14,8 @@ use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 const TOPIC: &str = "rdkafka-topic";
+/// As many replicas as the brokers make unless told (KIP-464).
+const DEFAULT_REPLICATION: i32 = -1;
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(100);
 
@@ -21,7 +23,9 @@ type AnyError = Box<dyn Error>;
 
 fn line(case: &str, outcome: impl std::fmt::Display) {
     let bootstrap = env::var("BOOTSTRAP").unwrap_or_default();
-    println!("{case} = {}", outcome.to_string().replace(&bootstrap, "HOST:PORT").replace('\n', "\\n"));
+    let brokers = bootstrap.split(',');
+    let plain = brokers.fold(outcome.to_string(), |text, broker| text.replace(broker, "HOST:PORT"));
+    println!("{case} = {}", plain.replace('\n', "\\n"));
 }
 
 fn client(more: &[(&str, &str)]) -> ClientConfig {
@@ -137,7 +141,8 @@ async fn shapes() -> Result<(), AnyError> {
 }
 
 async fn large(admin: &AdminClient<DefaultClientContext>) -> Result<(), AnyError> {
-    let topic = NewTopic::new("rdkafka-large", 1, TopicReplication::Fixed(1)).set("max.message.bytes", "70000000");
+    let topic = NewTopic::new("rdkafka-large", 1, TopicReplication::Fixed(DEFAULT_REPLICATION))
+        .set("max.message.bytes", "70000000");
     line("large.topic", format!("{:?}", admin.create_topics([&topic], &AdminOptions::new()).await?));
     let producer = producer(&[("message.max.bytes", "70000000")])?;
     let value: Vec<u8> =
@@ -272,14 +277,14 @@ fn section(name: &str, result: Result<(), AnyError>) {
 #[tokio::main]
 async fn main() -> Result<(), AnyError> {
     let admin: AdminClient<DefaultClientContext> = client(&[]).create()?;
-    let mut topics = vec![NewTopic::new(TOPIC, 3, TopicReplication::Fixed(1))];
+    let mut topics = vec![NewTopic::new(TOPIC, 3, TopicReplication::Fixed(DEFAULT_REPLICATION))];
     let names: Vec<String> = ["none", "gzip", "snappy", "lz4"]
         .iter()
         .flat_map(|codec| [format!("rdkafka-{codec}-false"), format!("rdkafka-{codec}-true")])
         .chain(["0", "1", "all"].iter().map(|acks| format!("rdkafka-acks-{acks}")))
         .chain(["rdkafka-shapes".to_owned()])
         .collect();
-    topics.extend(names.iter().map(|name| NewTopic::new(name, 1, TopicReplication::Fixed(1))));
+    topics.extend(names.iter().map(|name| NewTopic::new(name, 1, TopicReplication::Fixed(DEFAULT_REPLICATION))));
     line(
         "topics",
         admin.create_topics(&topics, &AdminOptions::new()).await?.iter().filter(|created| created.is_ok()).count(),

@@ -34,10 +34,23 @@ pub struct Driver {
     program: &'static str,
     /// How long one run may take on a loaded machine before it is a failure.
     pub patience: Duration,
+    /// At how many brokers it has something to say.
+    pub at: Brokers,
+}
+
+/// At how many brokers a driver has something to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Brokers {
+    /// At one: it asks whom it is given, whoever leads.
+    One,
+    /// At one and at several.
+    Any,
+    /// At several, which are left alone meanwhile.
+    Several,
 }
 
 /// Every driver, the slow ones first so that they overlap with the rest.
-pub const DRIVERS: [Driver; 10] = [
+pub const DRIVERS: [Driver; 11] = [
     driver("jvm-tools", Toolchain::Java, "JvmTools", 300),
     driver("java", Toolchain::Java, "JavaClient", 300),
     driver("librdkafka-rust", Toolchain::Cargo, "librdkafka-driver", 180),
@@ -47,11 +60,12 @@ pub const DRIVERS: [Driver; 10] = [
     driver("franz-go", Toolchain::Go, "franz", 180),
     driver("sarama", Toolchain::Go, "sarama", 180),
     driver("kafkajs", Toolchain::Node, "driver.js", 180),
-    driver("wire", Toolchain::Cargo, "wire-driver", 180),
+    Driver { at: Brokers::One, ..driver("wire", Toolchain::Cargo, "wire-driver", 180) },
+    Driver { at: Brokers::Several, ..driver("jvm-cluster-tools", Toolchain::Java, "JvmClusterTools", 300) },
 ];
 
 const fn driver(name: &'static str, toolchain: Toolchain, program: &'static str, patience_s: u64) -> Driver {
-    Driver { name, toolchain, program, patience: Duration::from_secs(patience_s) }
+    Driver { name, toolchain, program, patience: Duration::from_secs(patience_s), at: Brokers::Any }
 }
 
 impl Driver {

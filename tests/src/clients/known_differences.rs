@@ -1,9 +1,13 @@
 //! Where Weir differs from Apache Kafka on purpose: one line each, with what Weir gives instead and the reason.
 //!
 //! A line names one case of one driver, or ends the case with `*` to cover every case that begins so *and* gives the very same outcome.
+//! `(varies)` stands for any outcome, where what is told depends on when it is asked.
 //! A line that no longer describes a difference fails the suite, so that the list cannot rot.
 
 use thiserror::Error;
+
+/// The outcome that stands for any.
+const VARIES: &str = "(varies)";
 
 /// The separator of the fields of a line.
 const SEPARATOR: &str = " | ";
@@ -21,6 +25,13 @@ pub struct KnownDifference {
     pub reason: String,
 }
 
+impl KnownDifference {
+    /// Whether it describes this outcome.
+    pub fn describes(&self, subject: Option<&str>) -> bool {
+        self.subject == VARIES || self.subject == subject.unwrap_or("(absent)")
+    }
+}
+
 /// A line that cannot be read.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("line {line} of the known differences is not `driver | case | outcome | reason`: {text}")]
@@ -33,6 +44,8 @@ pub struct KnownDifferencesError {
 #[derive(Debug, Default, Clone)]
 pub struct KnownDifferences {
     lines: Vec<KnownDifference>,
+    /// Where nothing of the above names a case.
+    below: Vec<KnownDifference>,
 }
 
 impl KnownDifferences {
@@ -54,14 +67,25 @@ impl KnownDifferences {
                 reason: reason.to_owned(),
             });
         }
-        Ok(KnownDifferences { lines })
+        Ok(KnownDifferences { lines, below: Vec::new() })
+    }
+
+    /// These before others, of which it is not asked that each describe a difference.
+    pub fn on_top_of(mut self, below: KnownDifferences) -> KnownDifferences {
+        self.below.extend(below.lines);
+        self
     }
 
     /// The line for a case, an exact one before one with `*`.
     pub fn find(&self, driver: &str, case: &str) -> Option<&KnownDifference> {
-        let mine = || self.lines.iter().filter(|line| line.driver == driver);
-        let exact = mine().find(|line| line.case == case);
-        exact.or_else(|| mine().find(|line| line.case.strip_suffix('*').is_some_and(|start| case.starts_with(start))))
+        let among = |lines: &'_ [KnownDifference]| {
+            let exact = lines.iter().position(|line| line.driver == driver && line.case == case);
+            let begins =
+                |line: &KnownDifference| line.case.strip_suffix('*').is_some_and(|start| case.starts_with(start));
+            exact.or_else(|| lines.iter().position(|line| line.driver == driver && begins(line)))
+        };
+        let above = among(&self.lines).map(|index| &self.lines[index]);
+        above.or_else(|| among(&self.below).map(|index| &self.below[index]))
     }
 
     /// The lines of `driver` that name none of the cases that differ: they describe nothing any more and must go.
@@ -86,6 +110,15 @@ mod tests {
         assert_eq!(known.find("d", "a.b").map(|line| line.reason.as_str()), Some("one"));
         assert_eq!(known.find("d", "a.c").map(|line| line.reason.as_str()), Some("many"));
         assert_eq!(known.find("e", "a.b"), None);
+    }
+
+    #[test]
+    fn a_line_on_top_comes_first_and_one_below_need_not_describe_anything() {
+        let parse = |text| KnownDifferences::parse(text).expect("well formed");
+        let known = parse("d | a | (varies) | top\n").on_top_of(parse("d | a | x | below\nd | b* | y | below\n"));
+        assert!(known.find("d", "a").is_some_and(|line| line.reason == "top" && line.describes(Some("anything"))));
+        assert!(known.find("d", "b.c").is_some_and(|line| line.describes(Some("y")) && !line.describes(None)));
+        assert_eq!(known.unused("d", &["a".to_owned()]), Vec::<&KnownDifference>::new());
     }
 
     #[test]

@@ -18,13 +18,15 @@ const POLL: Duration = Duration::from_millis(10);
 pub struct Endpoint {
     /// A name for messages: never told to the driver.
     pub name: String,
-    /// `host:port` of the plaintext listener.
+    /// `host:port` of the plaintext listener, of each broker.
     pub bootstrap: String,
-    /// `host:port` of the TLS listener.
+    /// `host:port` of the TLS listener, of each broker.
     pub ssl_bootstrap: String,
+    /// `host:port` of the controller listener, of each controller.
+    pub controllers: String,
     /// The authority that signed the TLS listener's certificate.
     pub ssl_ca: PathBuf,
-    /// The broker's data directory, for tools that read files.
+    /// A broker's data directory, for tools that read files.
     pub data_dir: PathBuf,
     /// Where the outputs of drivers are kept.
     pub output_dir: PathBuf,
@@ -42,6 +44,7 @@ pub fn run_driver(driver: &Driver, endpoint: &Endpoint) -> io::Result<(Outcomes,
     command
         .env("BOOTSTRAP", &endpoint.bootstrap)
         .env("SSL_BOOTSTRAP", &endpoint.ssl_bootstrap)
+        .env("CONTROLLERS", &endpoint.controllers)
         .env("SSL_CA", &endpoint.ssl_ca)
         .env("DATA_DIR", &endpoint.data_dir)
         .env("SCRATCH_DIR", &scratch)

@@ -20,7 +20,7 @@ import (
 const topic = "franz-topic"
 
 func client(options ...kgo.Opt) *kgo.Client {
-	made, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(outcome.Bootstrap())}, options...)...)
+	made, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(outcome.Bootstrap()...)}, options...)...)
 	if err != nil {
 		panic(err)
 	}
@@ -76,7 +76,7 @@ func codecs(admin *kadm.Client) error {
 	for name, codec := range map[string]kgo.CompressionCodec{
 		"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression()} {
 		topic := "franz-" + name
-		if _, err := admin.CreateTopic(context.Background(), 1, 1, nil, topic); err != nil {
+		if _, err := admin.CreateTopic(context.Background(), 1, -1, nil, topic); err != nil {
 			return err
 		}
 		producer := client(kgo.ProducerBatchCompression(codec))
@@ -133,7 +133,7 @@ func shapes() error {
 
 func large(admin *kadm.Client) error {
 	limit := "70000000"
-	if _, err := admin.CreateTopic(context.Background(), 1, 1, map[string]*string{"max.message.bytes": &limit}, "franz-large"); err != nil {
+	if _, err := admin.CreateTopic(context.Background(), 1, -1, map[string]*string{"max.message.bytes": &limit}, "franz-large"); err != nil {
 		return err
 	}
 	value := make([]byte, 64<<20)
@@ -318,7 +318,7 @@ func secured() error {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(authority)
-	secure := []kgo.Opt{kgo.SeedBrokers(os.Getenv("SSL_BOOTSTRAP")), kgo.DialTLSConfig(&tls.Config{RootCAs: pool})}
+	secure := []kgo.Opt{kgo.SeedBrokers(outcome.SSLBootstrap()...), kgo.DialTLSConfig(&tls.Config{RootCAs: pool})}
 	producer := client(append(secure, kgo.AllowAutoTopicCreation())...)
 	defer producer.Close()
 	if err := send(producer, values(100, "franz-tls")...); err != nil {
@@ -335,7 +335,7 @@ func secured() error {
 func main() {
 	admin := kadm.NewClient(client())
 	outcome.Section("topic", func() error {
-		created, err := admin.CreateTopic(context.Background(), 4, 1, nil, topic)
+		created, err := admin.CreateTopic(context.Background(), 4, -1, nil, topic)
 		outcome.Line("topic", "%d %d %v", created.NumPartitions, created.ReplicationFactor, created.Err)
 		return err
 	})

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"os"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -14,8 +15,11 @@ const Patience = 60 * time.Second
 
 var address = regexp.MustCompile(`(127\.0\.0\.1|localhost):[0-9]+`)
 
-// Bootstrap is the plaintext listener.
-func Bootstrap() string { return os.Getenv("BOOTSTRAP") }
+// Bootstrap is the brokers' plaintext listeners.
+func Bootstrap() []string { return strings.Split(os.Getenv("BOOTSTRAP"), ",") }
+
+// SSLBootstrap is their TLS listeners.
+func SSLBootstrap() []string { return strings.Split(os.Getenv("SSL_BOOTSTRAP"), ",") }
 
 // Line prints one outcome.
 func Line(name string, format string, values ...any) {

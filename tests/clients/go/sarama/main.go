@@ -38,7 +38,7 @@ func send(config *sarama.Config, addresses []string, messages []*sarama.Producer
 	return producer.SendMessages(messages)
 }
 
-func plaintext() []string { return []string{outcome.Bootstrap()} }
+func plaintext() []string { return outcome.Bootstrap() }
 
 func messages(count int, topic string) []*sarama.ProducerMessage {
 	all := make([]*sarama.ProducerMessage, count)
@@ -153,7 +153,7 @@ func shapes() error {
 
 func large(admin sarama.ClusterAdmin) error {
 	limit := "70000000"
-	err := admin.CreateTopic("sarama-large", &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1, ConfigEntries: map[string]*string{"max.message.bytes": &limit}}, false)
+	err := admin.CreateTopic("sarama-large", &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: -1, ConfigEntries: map[string]*string{"max.message.bytes": &limit}}, false)
 	if err != nil {
 		return err
 	}
@@ -345,7 +345,7 @@ func secured() error {
 	config := settings()
 	config.Net.TLS.Enable = true
 	config.Net.TLS.Config = &tls.Config{RootCAs: pool}
-	addresses := []string{os.Getenv("SSL_BOOTSTRAP")}
+	addresses := outcome.SSLBootstrap()
 	if err := send(config, addresses, messages(100, "sarama-tls")); err != nil {
 		return err
 	}
@@ -363,7 +363,7 @@ func main() {
 		panic(err)
 	}
 	outcome.Section("topic", func() error {
-		return admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: 4, ReplicationFactor: 1}, false)
+		return admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: 4, ReplicationFactor: -1}, false)
 	})
 	outcome.Section("codecs", codecs)
 	outcome.Section("versions", versions)

@@ -51,7 +51,7 @@ final class Brokers {
 
     /** Creates a topic and waits until its partitions have leaders, as a user's script does. */
     static void create(Admin admin, String topic, int partitions, String... configs) throws Exception {
-        NewTopic wanted = new NewTopic(topic, partitions, (short) 1);
+        NewTopic wanted = new NewTopic(topic, partitions, (short) -1);
         java.util.HashMap<String, String> map = new java.util.HashMap<>();
         for (int index = 0; index < configs.length; index += 2) {
             map.put(configs[index], configs[index + 1]);

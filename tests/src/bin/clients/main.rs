@@ -1,7 +1,11 @@
 //! The clients suite: starts Apache Kafka and Weir once, runs every driver against both, compares, and ends with a totals line.
 //!
-//! `clients [--reference-only] [DRIVER...]`: with `--reference-only` the reference is compared with a second one of its own kind, which proves
-//! that the drivers' outcomes are deterministic.
+//! `clients [--reference-only | --cluster] [DRIVER...]`: with `--reference-only` the reference is compared with a second one of its own kind,
+//! which proves that the drivers' outcomes are deterministic; with `--cluster` both are three nodes with three replicas of everything, and
+//! Weir's are restarted one after the other while the drivers run.
+
+mod brokers;
+mod restarts;
 
 use std::collections::VecDeque;
 use std::env;
@@ -13,73 +17,59 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use weir_tests::apache_kafka::{ApacheKafka, ApacheKafkaOptions};
 use weir_tests::certificates::Certificates;
-use weir_tests::clients::{DRIVERS, Driver, Endpoint, KnownDifferences, Outcomes, Verdict, compare, run_driver};
+use weir_tests::clients::{
+    Brokers, DRIVERS, Driver, Endpoint, KnownDifferences, Outcomes, Verdict, compare, run_driver,
+};
 use weir_tests::paths;
-use weir_tests::ports;
-use weir_tests::weir::{Weir, WeirOptions};
+
+use brokers::{start_cluster, start_reference, start_reference_cluster, start_weir};
 
 /// Drivers that run at once: they wait more than they work.
 const WORKERS: usize = 3;
 
-/// What both brokers are told beyond where they listen. Weir takes all of it, and acts on what it has built.
-const SETTINGS: [&str; 12] = [
-    // The default of three seconds would be most of the run of every driver with a group.
-    "group.initial.rebalance.delay.ms=0",
-    "offsets.topic.num.partitions=5",
-    "offsets.topic.replication.factor=1",
-    // Room for the largest message that the drivers send.
-    "socket.request.max.bytes=104857600",
-    // Drivers write records of fixed, long gone times, which retention would take away; and reads of configurations show what a file sets.
-    "log.retention.ms=-1",
-    // So that the reference stays small.
-    "log.cleaner.dedupe.buffer.size=10485760",
-    "transaction.state.log.num.partitions=2",
-    "transaction.state.log.replication.factor=1",
-    "transaction.state.log.min.isr=1",
-    "share.coordinator.state.topic.num.partitions=2",
-    "share.coordinator.state.topic.replication.factor=1",
-    "share.coordinator.state.topic.min.isr=1",
-];
-
 type AnyError = Box<dyn Error + Send + Sync>;
 
-/// A broker that is kept running while drivers use it.
-enum Running {
-    Weir(Weir),
-    ApacheKafka(ApacheKafka),
-}
-
-impl Running {
-    fn log_tail(&mut self) -> String {
-        match self {
-            Running::Weir(weir) => weir.process().log_tail(15),
-            Running::ApacheKafka(kafka) => kafka.process().log_tail(15),
-        }
-    }
+/// What Weir is in this run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    /// One broker.
+    Weir,
+    /// Three, with replicas.
+    Cluster,
+    /// A second reference.
+    Reference,
 }
 
 fn main() -> Result<ExitCode, AnyError> {
     let (flags, names): (Vec<String>, Vec<String>) =
         env::args().skip(1).partition(|argument| argument.starts_with("--"));
-    if let Some(unknown) = flags.iter().find(|flag| *flag != "--reference-only") {
-        return Err(format!("no such option: {unknown}").into());
-    }
-    let reference_only = !flags.is_empty();
-    let drivers = chosen(&names)?;
-    let known = if reference_only { String::new() } else { fs::read_to_string(known_differences_file())? };
-    let known = KnownDifferences::parse(&known)?;
+    let subject = match flags.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => Subject::Weir,
+        ["--cluster"] => Subject::Cluster,
+        ["--reference-only"] => Subject::Reference,
+        _ => return Err(format!("no such options: {}", flags.join(" ")).into()),
+    };
+    let drivers = chosen(&names, subject)?;
+    let known = known_differences(subject)?;
 
     let work = work_dir()?;
     let certificates = Certificates::make(&work.join("certificates"))?;
-    let (reference, mut reference_broker) = start_reference("reference", &work, &certificates)?;
-    let (subject, mut subject_broker) = if reference_only {
-        start_reference("reference-again", &work, &certificates)?
-    } else {
-        start_subject(&work, &certificates)?
+    let (reference, mut reference_broker) = match subject {
+        Subject::Cluster => start_reference_cluster(&work, &certificates)?,
+        Subject::Weir | Subject::Reference => start_reference("reference", &work, &certificates)?,
     };
-    let results = run_all(&drivers, &reference, &subject)?;
+    let (subject, mut subject_broker) = match subject {
+        Subject::Weir => start_weir(&work, &certificates)?,
+        Subject::Cluster => start_cluster(&work, &certificates)?,
+        Subject::Reference => start_reference("reference-again", &work, &certificates)?,
+    };
+    let (calm, others): (Vec<Driver>, Vec<Driver>) = drivers.iter().partition(|driver| driver.at == Brokers::Several);
+    let mut results = run_all(&calm, &reference, &subject)?;
+    if !others.is_empty() {
+        subject_broker.restart_nodes();
+        results.extend(run_all(&others, &reference, &subject)?);
+    }
 
     let mut passed = 0;
     let mut failed = 0;
@@ -93,18 +83,22 @@ fn main() -> Result<ExitCode, AnyError> {
         println!("{} said last:\n{}", reference.name, reference_broker.log_tail());
         println!("{} said last:\n{}", subject.name, subject_broker.log_tail());
     }
-    drop(reference_broker);
-    drop(subject_broker);
+    reference_broker.end()?;
+    subject_broker.end()?;
     println!("clients: {passed} passed, {failed} failed");
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn chosen(names: &[String]) -> Result<Vec<Driver>, AnyError> {
+fn chosen(names: &[String], subject: Subject) -> Result<Vec<Driver>, AnyError> {
     if let Some(unknown) = names.iter().find(|name| !DRIVERS.iter().any(|driver| driver.name == name.as_str())) {
         let all: Vec<&str> = DRIVERS.iter().map(|driver| driver.name).collect();
         return Err(format!("no driver is called {unknown}; there are {}", all.join(", ")).into());
     }
-    let asked = |driver: &&Driver| names.is_empty() || names.iter().any(|name| name == driver.name);
+    let fits = |driver: &Driver| match subject {
+        Subject::Cluster => driver.at != Brokers::One,
+        Subject::Weir | Subject::Reference => driver.at != Brokers::Several,
+    };
+    let asked = |driver: &&Driver| fits(driver) && (names.is_empty() || names.iter().any(|name| name == driver.name));
     let (ready, missing): (Vec<Driver>, Vec<Driver>) = DRIVERS.iter().filter(asked).partition(|d| d.is_installed());
     for driver in &missing {
         println!("skipped: {} needs its {:?} part installed by tests/run", driver.name, driver.toolchain);
@@ -115,8 +109,17 @@ fn chosen(names: &[String]) -> Result<Vec<Driver>, AnyError> {
     Ok(ready)
 }
 
-fn known_differences_file() -> PathBuf {
-    paths::tests_dir().join("clients/known-differences.txt")
+/// A cluster differs where one broker does, and in what only a cluster has.
+fn known_differences(subject: Subject) -> Result<KnownDifferences, AnyError> {
+    let read = |name: &str| -> Result<KnownDifferences, AnyError> {
+        let text = fs::read_to_string(paths::tests_dir().join("clients").join(name))?;
+        Ok(KnownDifferences::parse(&text)?)
+    };
+    Ok(match subject {
+        Subject::Reference => KnownDifferences::default(),
+        Subject::Weir => read("known-differences.txt")?,
+        Subject::Cluster => read("known-differences-cluster.txt")?.on_top_of(read("known-differences.txt")?),
+    })
 }
 
 /// A new directory for this run below the cache. Those of earlier runs are removed, since large messages fill disks; those of runs that
@@ -133,51 +136,6 @@ fn work_dir() -> Result<PathBuf, AnyError> {
     let mine = all.join(std::process::id().to_string());
     fs::create_dir_all(&mine)?;
     Ok(mine)
-}
-
-fn start_reference(name: &str, work: &Path, certificates: &Certificates) -> Result<(Endpoint, Running), AnyError> {
-    let dir = work.join(name);
-    let mut options = ApacheKafkaOptions::new(&dir)?;
-    let [ssl_port] = ports::free_ports()?;
-    options.settings = SETTINGS.iter().map(|setting| (*setting).to_owned()).collect();
-    // Later lines of a properties file win.
-    let options = options
-        .clone()
-        .with_setting(&format!(
-            "listeners=PLAINTEXT://127.0.0.1:{},SSL://127.0.0.1:{ssl_port},CONTROLLER://127.0.0.1:{}",
-            options.port, options.controller_port
-        ))
-        .with_setting("listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SSL:SSL,CONTROLLER:PLAINTEXT")
-        .with_setting("ssl.keystore.type=PEM")
-        .with_setting(&format!("ssl.keystore.location={}", certificates.keystore().display()));
-    let kafka = ApacheKafka::start(options)?;
-    println!("Apache Kafka ({name}) answered after {} ms", kafka.ready_after().as_millis());
-    let endpoint = Endpoint {
-        name: name.to_owned(),
-        bootstrap: kafka.bootstrap(),
-        ssl_bootstrap: format!("127.0.0.1:{ssl_port}"),
-        ssl_ca: certificates.authority().to_path_buf(),
-        data_dir: kafka.options().data_dir(),
-        output_dir: dir.join("outputs"),
-    };
-    Ok((endpoint, Running::ApacheKafka(kafka)))
-}
-
-fn start_subject(work: &Path, certificates: &Certificates) -> Result<(Endpoint, Running), AnyError> {
-    let dir = work.join("weir");
-    let mut options = WeirOptions::new(&dir)?.with_ssl(certificates.clone())?.with_setting("node.id=1");
-    options.settings.extend(SETTINGS.iter().map(|setting| (*setting).to_owned()));
-    let weir = Weir::start(options)?;
-    println!("Weir answered after {} ms", weir.ready_after().as_millis());
-    let endpoint = Endpoint {
-        name: "weir".to_owned(),
-        bootstrap: weir.bootstrap(),
-        ssl_bootstrap: weir.ssl_bootstrap().unwrap_or_default(),
-        ssl_ca: certificates.authority().to_path_buf(),
-        data_dir: weir.options().data_dir(),
-        output_dir: dir.join("outputs"),
-    };
-    Ok((endpoint, Running::Weir(weir)))
 }
 
 /// Every driver against both brokers, a few at a time.
