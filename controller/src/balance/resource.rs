@@ -66,10 +66,13 @@ impl Resource {
 
     /// The same in words: `12 replicas`, `1.5 GiB on disk`.
     pub fn amount(self, amount: f64) -> impl fmt::Display {
+        let is_one = amount == 1.0;
         let noun = match self {
+            Self::Replicas if is_one => "replica",
             Self::Replicas => "replicas",
             Self::DiskBytes => "on disk",
             Self::WriteRate => "of writes",
+            Self::Leaders if is_one => "leader",
             Self::Leaders => "leaders",
             Self::LeaderRate => "as leader",
         };
@@ -110,7 +113,7 @@ mod tests {
     fn an_amount_is_told_in_its_unit() {
         let told = |resource: Resource, amount| resource.amount(amount).to_string();
         assert_eq!(told(Resource::Replicas, 12.0), "12 replicas");
-        assert_eq!(told(Resource::Leaders, 2.5), "2.5 leaders");
+        assert_eq!([told(Resource::Leaders, 2.5), told(Resource::Leaders, 1.0)], ["2.5 leaders", "1 leader"]);
         assert_eq!(told(Resource::DiskBytes, 1.5 * 1024.0 * 1024.0 * 1024.0), "1.5 GiB on disk");
         assert_eq!(told(Resource::LeaderRate, 512.0), "512 B/s as leader");
     }
