@@ -113,7 +113,8 @@ impl Gathered {
         let Exposition { broker, .. } = &*self.0;
         let image = broker.image();
         let id = broker.id();
-        let (mut led, mut under_replicated, mut under_min_isr, mut offline, mut at_risk) = (0, 0, 0, 0, 0);
+        let (mut led, mut under_replicated, mut under_min_isr, mut offline, mut at_risk, mut moving) =
+            (0, 0, 0, 0, 0, 0);
         let zones = Zones::of(&image);
         for topic in image.topics() {
             let min_insync =
@@ -124,6 +125,7 @@ impl Gathered {
                 under_replicated += usize::from(is_led && partition.isr.len() < partition.replicas.len());
                 let required = min_insync.unwrap_or(1).min(partition.replicas.len());
                 under_min_isr += usize::from(is_led && partition.isr.len() < required);
+                moving += usize::from(is_led && partition.is_reassigning());
                 at_risk += usize::from(is_led && zones.partition_risk(&image, partition, required).is_some());
                 offline += usize::from(!partition.has_leader());
             }
@@ -151,6 +153,7 @@ impl Gathered {
             "Partitions led here that the loss of one zone would stop.",
             at_risk,
         )?;
+        gauge(encoder, "partitions_reassigning", "Partitions led here whose replicas move.", moving)?;
         gauge(encoder, "partitions_offline", "Partitions of the cluster without a leader.", offline)?;
         controller(encoder, &broker.controller)?;
         let sessions = broker.sessions.len() + broker.follower_sessions.len();
