@@ -19,7 +19,7 @@ use super::call::Call;
 use super::registry::ListenerKind;
 use super::wire::{error_fields, owned, text};
 use crate::net::Dispatch;
-use crate::server::reconfigure::is_about_certificates;
+use crate::server::reconfigure::{CORDONED_LOG_DIRS, is_judged_by_the_broker};
 
 /// A resource as the request names it.
 type Named = (i8, Arc<str>);
@@ -37,7 +37,7 @@ pub(super) fn replace(call: Call, request: AlterConfigsRequest) -> Dispatch {
     }
     let validate_only = request.validate_only;
     call.later(async move |call| {
-        work.check_certificates(&call, replaced).await;
+        work.check_on_broker(&call, replaced).await;
         let outcomes = work.submit(&call, |resources| DecideReplace { resources, validate_only }.into()).await;
         let responses = outcomes.into_iter().map(|((kind, name), outcome)| {
             let (code, message) = error_fields(&outcome);
@@ -74,7 +74,7 @@ pub(super) fn change(call: Call, request: IncrementalAlterConfigsRequest) -> Dis
     }
     let validate_only = request.validate_only;
     call.later(async move |call| {
-        work.check_certificates(&call, changed).await;
+        work.check_on_broker(&call, changed).await;
         let outcomes = work.submit(&call, |resources| DecideChange { resources, validate_only }.into()).await;
         let responses = outcomes.into_iter().map(|((kind, name), outcome)| {
             let (code, message) = error_fields(&outcome);
@@ -88,17 +88,17 @@ pub(super) fn change(call: Call, request: IncrementalAlterConfigsRequest) -> Dis
     })
 }
 
-/// What would be set on a broker, if that is about its certificates.
+/// What would be set on a broker, if that is about its certificates or its directories.
 type Proposal = (ConfigResource, ResourceConfigs);
 
 fn replaced(_: &MetadataImage, asked: &ResourceConfigValues) -> Option<Proposal> {
-    let is_asked = asked.configs.iter().any(|(key, _)| is_about_certificates(key));
+    let is_asked = asked.configs.iter().any(|(key, _)| is_judged_by_the_broker(key));
     let configs = asked.configs.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
     is_asked.then(|| (asked.resource.clone(), configs.collect()))
 }
 
 fn changed(image: &MetadataImage, asked: &ResourceConfigOperations) -> Option<Proposal> {
-    if !asked.operations.iter().any(|operation| is_about_certificates(&operation.key)) {
+    if !asked.operations.iter().any(|operation| is_judged_by_the_broker(&operation.key)) {
         return None;
     }
     let mut configs = image.configs(&asked.resource).map(|set| ResourceConfigs::clone(set)).unwrap_or_default();
@@ -106,7 +106,12 @@ fn changed(image: &MetadataImage, asked: &ResourceConfigOperations) -> Option<Pr
         match (&operation.value, operation.operation) {
             (Some(value), ConfigOperationType::Set) => drop(configs.insert(operation.key.clone(), value.clone())),
             (_, ConfigOperationType::Delete) => drop(configs.remove(&operation.key)),
-            // No list among these keys decides whether a store can be used.
+            (Some(value), ConfigOperationType::Append) if *operation.key == *CORDONED_LOG_DIRS => {
+                let before = configs.get(&operation.key).map_or("", |set| set);
+                let longer = if before.is_empty() { value.to_string() } else { format!("{before},{value}") };
+                configs.insert(operation.key.clone(), longer.into());
+            }
+            // No other list among these keys can be made wrong by an element.
             _ => {}
         }
     }
@@ -145,9 +150,9 @@ impl<T> Work<T> {
         self.outcomes.push((named, Some(Err(error))));
     }
 
-    /// Takes out the changes that would leave a listener without certificates it can use. The files are this broker's, so
-    /// that no controller can judge them.
-    async fn check_certificates(&mut self, call: &Call, proposed: fn(&MetadataImage, &T) -> Option<Proposal>) {
+    /// Takes out the changes that would leave a listener without certificates it can use, or cordon directories that are none of
+    /// this broker's. Both are its own, so that no controller can judge them.
+    async fn check_on_broker(&mut self, call: &Call, proposed: fn(&MetadataImage, &T) -> Option<Proposal>) {
         let image = call.image();
         let mut at = 0;
         while let Some(item) = self.items.get(at) {
@@ -157,7 +162,7 @@ impl<T> Work<T> {
             };
             let is_this_broker = resource == ConfigResource::broker(call.broker.id());
             let (broker, image) = (call.broker.clone(), image.clone());
-            let check = move || broker.reconfigurer.check_certificates(&image, &configs).map_err(|e| e.to_string());
+            let check = move || broker.reconfigurer.check(&image, &configs);
             match if is_this_broker { tokio::task::spawn_blocking(check).await } else { Ok(Ok(())) } {
                 Ok(Ok(())) => at += 1,
                 refused => {

@@ -51,6 +51,30 @@ impl Cordon {
     }
 }
 
+/// A value of `cordoned.log.dirs` that names what this broker has not.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "Invalid value [{value}] for configuration cordoned.log.dirs: Invalid entry in cordoned.log.dirs: {entry}. All cordoned log dirs must \
+     be entries of log.dirs or log.dir."
+)]
+pub(crate) struct UnknownDirectory {
+    value: String,
+    entry: String,
+}
+
+/// Judges a value before it is set.
+pub(crate) fn check_cordon(value: &str, logs: &LogManager) -> Result<(), UnknownDirectory> {
+    check(value, &logs.dirs().iter().map(|dir| absolute(&dir.path)).collect::<Vec<_>>())
+}
+
+fn check(value: &str, directories: &[PathBuf]) -> Result<(), UnknownDirectory> {
+    let is_known = |entry: &str| entry == ALL || directories.contains(&absolute(Path::new(entry)));
+    match list(value).find(|entry| !is_known(entry)) {
+        Some(entry) => Err(UnknownDirectory { value: value.to_owned(), entry: entry.to_owned() }),
+        None => Ok(()),
+    }
+}
+
 fn cordoned(value: &str, directories: &[(PathBuf, Uuid)]) -> Vec<Uuid> {
     let named: Vec<PathBuf> = list(value).filter(|path| *path != ALL).map(|path| absolute(Path::new(path))).collect();
     let is_all = list(value).any(|path| path == ALL);
@@ -68,6 +92,17 @@ fn absolute(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_of_nobody_is_refused_by_name() {
+        let directories = ["/a", "/b"].map(PathBuf::from);
+        assert_eq!(
+            [check("", &directories), check("*", &directories), check("/b,/a", &directories)],
+            [Ok(()), Ok(()), Ok(())]
+        );
+        let error = check("/a,/c", &directories).unwrap_err();
+        assert_eq!(error.entry, "/c");
+    }
 
     #[test]
     fn directories_are_named_by_their_paths_or_all_at_once() {

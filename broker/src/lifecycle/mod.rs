@@ -42,6 +42,7 @@ use crate::replicas::Replicas;
 use crate::server::{StartError, StartInterrupt};
 
 use cordon::Cordon;
+pub(crate) use cordon::check_cordon;
 pub(crate) use dialer::{dial, liveness_config};
 use life::Life;
 pub(crate) use presence::Presence;

@@ -15,6 +15,7 @@ use crate::config::connection_limits::connection_limits;
 use crate::config::effective::Layers;
 use crate::config::settings::listener_key;
 use crate::config::{ListenerConfig, Settings};
+use crate::lifecycle::check_cordon;
 use crate::net::{ConnectionQuota, TlsServerConfig};
 use crate::partition::{PartitionTable, ReplicaSide};
 
@@ -68,15 +69,28 @@ impl Reconfigurer {
         !self.secured.is_empty()
     }
 
-    /// Judges what would be set on this broker: whether every listener could use its certificates. Reads files.
-    pub(crate) fn check_certificates(&self, image: &MetadataImage, set: &ResourceConfigs) -> Result<(), StartError> {
+    /// Judges what would be set on this broker: whether every listener could use its certificates, and whether the directories that
+    /// would be cordoned are there. Reads files.
+    pub(crate) fn check(&self, image: &MetadataImage, set: &ResourceConfigs) -> Result<(), String> {
         let layers = Layers { broker: set, ..layers(self.id, &self.settings, image) };
-        self.secured.iter().try_for_each(|(listener, _)| tls_config(layers, listener).map(drop))
+        let checked: Result<(), StartError> =
+            self.secured.iter().try_for_each(|(listener, _)| tls_config(layers, listener).map(drop));
+        checked.map_err(|error| error.to_string())?;
+        let cordoned = set.get(CORDONED_LOG_DIRS).map_or("", |value| value);
+        check_cordon(cordoned, &self.logs).map_err(|error| error.to_string())
     }
 }
 
+/// The directories of a broker that take no new replicas (KIP-1066).
+pub(crate) const CORDONED_LOG_DIRS: &str = "cordoned.log.dirs";
+
+/// Whether only the broker itself can say if a value is any good.
+pub(crate) fn is_judged_by_the_broker(key: &str) -> bool {
+    key == CORDONED_LOG_DIRS || is_about_certificates(key)
+}
+
 /// Whether a key, if it is taken, decides what a listener's handshakes take.
-pub(crate) fn is_about_certificates(key: &str) -> bool {
+fn is_about_certificates(key: &str) -> bool {
     let everybodys = || broker_key(key).filter(|key| !STORE_KEYS.contains(&key.name));
     listener_key(key).or_else(everybodys).is_some_and(|definition| definition.name.starts_with("ssl."))
 }

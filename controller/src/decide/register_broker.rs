@@ -97,6 +97,8 @@ pub(super) fn decide(
             record.cordoned_log_dirs.clone_from(&same.cordoned_log_dirs);
         }
         None => {
+            // Until this process says otherwise: a restart is no reason to place replicas on a broker that is being drained.
+            record.cordoned_log_dirs = existing.and_then(|existing| existing.cordoned_log_dirs.clone());
             let lost_all = existing.is_some_and(|existing| lost_directories::lost_all(existing, request));
             let intact = request.log_state == LogState::Intact && !lost_all && !is_older_copy(existing, request);
             let logs = if intact { Logs::Kept } else { Logs::MayBeLost };

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 use weir_controller::decide::{ApiError, LogState, RegisterBrokerRequest};
 use weir_controller::image::{DIRECTORY_LOST, DIRECTORY_UNASSIGNED};
-use weir_controller::record::{BrokerFeature, MetadataRecord};
+use weir_controller::record::{BrokerFeature, BrokerRegistrationChangeRecord, MetadataRecord};
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerEpoch, BrokerId, PartitionIndex};
 
@@ -52,6 +52,18 @@ fn the_same_incarnation_keeps_its_epoch_and_state() {
     let (records, response) = decided!(cluster, RegisterBroker(RegisterBrokerRequest { incarnation_id, ..request(1) }));
     assert_eq!((records.len(), response), (1, Ok(BrokerEpoch(10))));
     assert!(cluster.image.broker(BrokerId(1)).unwrap().fenced);
+}
+
+#[test]
+fn what_was_cordoned_stays_so_over_a_restart_until_the_broker_says_otherwise() {
+    let mut cluster = Cluster::of(&[1, 2]);
+    let cordoned = Some(vec![directory(2)]);
+    cluster.apply(BrokerRegistrationChangeRecord {
+        cordoned_log_dirs: cordoned.clone(),
+        ..BrokerRegistrationChangeRecord::new(BrokerId(2), BrokerEpoch(20))
+    });
+    decided!(cluster, RegisterBroker(request(2))).1.unwrap();
+    assert_eq!(cluster.image.broker(BrokerId(2)).unwrap().cordoned_log_dirs, cordoned);
 }
 
 #[test]
