@@ -34,7 +34,9 @@ use super::publisher::Publication;
 use super::rebalance::{LeaderRebalance, return_leaderships};
 use super::state_machine::StateMachine;
 use super::types::{Change, CommittedLeaderId, RaftTypes};
-use crate::decide::{ConfigCatalog, Context, ControllerRequest, ControllerResponse, Defaults, decide};
+use crate::decide::{
+    ConfigCatalog, Context, ControllerRequest, ControllerResponse, Defaults, decide, internal_replication_raises,
+};
 use crate::image::MetadataImage;
 use crate::record::{EncodeError, MetadataRecord, encode_change};
 
@@ -193,9 +195,17 @@ impl ActiveController {
             watch.on_active(&self.publication.image());
         }
         self.rebalance.on_active(std::time::Instant::now());
-        self.internal_topics.on_brokers_changed(std::time::Instant::now());
+        self.look_at_internal_topics();
         if let Err(error) = form_cluster(self, named.cloned()).await {
             tracing::warn!(%error, "the cluster has no id yet");
+        }
+    }
+
+    /// Brokers may have come for whom internal topics wait.
+    fn look_at_internal_topics(&mut self) {
+        let wanted = &self.context.defaults.internal_replication;
+        if !internal_replication_raises(&self.publication.image(), wanted, usize::MAX).is_empty() {
+            self.internal_topics.on_brokers_came(std::time::Instant::now());
         }
     }
 
@@ -374,7 +384,7 @@ impl ActiveController {
         match written {
             Ok(()) => {
                 if batch.records.iter().any(fencing::is_of_brokers) {
-                    self.internal_topics.on_brokers_changed(std::time::Instant::now());
+                    self.look_at_internal_topics();
                 }
                 self.answer(batch);
             }

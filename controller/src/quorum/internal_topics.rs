@@ -27,8 +27,8 @@ pub(crate) struct InternalTopics {
 }
 
 impl InternalTopics {
-    /// This node leads, or brokers came or went.
-    pub(super) fn on_brokers_changed(&mut self, now: Instant) {
+    /// There are brokers for more replicas.
+    pub(super) fn on_brokers_came(&mut self, now: Instant) {
         self.due.get_or_insert(now + SETTLE);
     }
 
@@ -79,8 +79,8 @@ mod tests {
         let now = Instant::now();
         let mut topics = InternalTopics::default();
         assert_eq!(topics.due(), None);
-        topics.on_brokers_changed(now);
-        topics.on_brokers_changed(now + SETTLE / 2);
+        topics.on_brokers_came(now);
+        topics.on_brokers_came(now + SETTLE / 2);
         assert_eq!(topics.due(), Some(now + SETTLE));
     }
 
