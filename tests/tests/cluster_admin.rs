@@ -7,9 +7,9 @@ use kafka_protocol::messages::alter_partition_reassignments_request::{Reassignab
 use kafka_protocol::messages::describe_quorum_request::{PartitionData, TopicData};
 use kafka_protocol::messages::update_features_request::FeatureUpdateKey;
 use kafka_protocol::messages::{
-    AlterPartitionReassignmentsRequest, BrokerId, DescribeQuorumRequest, DescribeQuorumResponse,
-    ListPartitionReassignmentsRequest, RemoveRaftVoterRequest, TopicName, UnregisterBrokerRequest,
-    UpdateFeaturesRequest,
+    AlterPartitionReassignmentsRequest, BrokerId, DescribeClusterRequest, DescribeQuorumRequest,
+    DescribeQuorumResponse, ListPartitionReassignmentsRequest, RemoveRaftVoterRequest, TopicName,
+    UnregisterBrokerRequest, UpdateFeaturesRequest,
 };
 use kafka_protocol::protocol::StrBytes;
 use tempfile::TempDir;
@@ -128,5 +128,27 @@ fn every_node_of_a_cluster_tells_how_far_each_voter_is() {
             assert!(begun.elapsed() < PATIENCE, "{lacks}: {quorum:?}");
             thread::sleep(POLL);
         }
+    }
+}
+
+#[test]
+fn a_controller_listener_tells_the_controllers_takes_changes_and_serves_no_data() {
+    let dir = TempDir::new().expect("a directory");
+    let mut cluster = Cluster::start(dir.path(), 3, &[]).expect("the cluster starts");
+    let ports: Vec<i32> = (0..3).map(|index| i32::from(cluster.node(index).options().controller_port)).collect();
+    let controllers = cluster.controllers();
+    for address in controllers.split(',') {
+        let mut wire = Wire::connect(address).expect("connected");
+        let of_kind = |kind| DescribeClusterRequest::default().with_endpoint_type(kind);
+        let told = wire.call(&of_kind(2), 1).expect("an answer");
+        let found: Vec<(i32, i32)> = told.brokers.iter().map(|node| (node.broker_id.0, node.port)).collect();
+        assert_eq!((told.error_code, told.endpoint_type), (0, 2), "{told:?}");
+        assert_eq!(found, [(1, ports[0]), (2, ports[1]), (3, ports[2])]);
+        assert!((1..=3).contains(&told.controller_id.0), "{told:?}");
+        let mismatched = wire.call(&of_kind(1), 1).expect("an answer");
+        assert_eq!(mismatched.error_code, ErrorCode::MismatchedEndpointType.code());
+        let name = format!("made-at-{}", address.replace(':', "-"));
+        wire.create_topics(&[NewTopic { name, partitions: 1, configs: &[] }]).expect("a topic");
+        assert!(wire.metadata().is_err(), "clients are not told of brokers here");
     }
 }
