@@ -122,6 +122,15 @@ impl Log {
         Ok(())
     }
 
+    /// Renames the folder, in the same directory; the log goes on.
+    pub fn rename_to(&self, folder: &Path) -> io::Result<()> {
+        let mut state = self.lock_answering().map_err(io::Error::other)?;
+        let _change = self.context.changing();
+        std::fs::rename(&state.dir, folder)?;
+        state.move_to(folder);
+        Ok(())
+    }
+
     /// Writes a snapshot of the producers at the log end; returns whether there was anything to write.
     pub fn take_producer_snapshot(&self) -> Result<bool, StorageError> {
         let mut state = self.state.lock();

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use weir_protocol::ids::{TopicId, TopicPartition};
 
 use crate::identity::IdentityError;
+use crate::log::StorageError;
 
 /// Why the log directories cannot be opened. Every message is one sentence that names the path and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +90,31 @@ pub enum CreateError {
     /// The manager is closed.
     #[error("the log manager is closed")]
     Closed,
+}
+
+/// Why a partition cannot be moved to another directory.
+#[derive(Debug, thiserror::Error)]
+pub enum MoveError {
+    /// It is being read at start.
+    #[error("{0} is still being loaded")]
+    Loading(TopicPartition),
+    /// It is not in service here, or does not move any more.
+    #[error("{0} is not in service on this node")]
+    Absent(TopicPartition),
+    /// The directory is not here, or does not work.
+    #[error("log directory {0} is not online on this node")]
+    DirectoryNotOnline(Uuid),
+    /// A folder cannot be made or renamed.
+    #[error("cannot move {partition}: {source}")]
+    Io {
+        /// Which.
+        partition: TopicPartition,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The copy cannot be written.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
 }
 
 /// Why a partition cannot be deleted.

@@ -3,13 +3,13 @@
 //! Owns the order: checkpoints are read, folders are told apart by name, every partition is registered as loading, and then
 //! a bounded number of threads a directory opens them, each in service as soon as it is done. A partition that is not ours
 //! (its topic id is not in the metadata image) is renamed to `-stray` and left for the operator; leftovers of deletions are
-//! removed in the background; folders being moved (`-future`) are left alone. One partition that does not open is
+//! removed in the background; moves between directories (`-future`) go on. One partition that does not open is
 //! reported and does not hold back the others.
 
 use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,6 +17,7 @@ use weir_protocol::ids::{Offset, TopicId, TopicPartition};
 
 use super::checkpoints::FoundOffsets;
 use super::directory::Directory;
+use super::futures;
 use super::partition_dir::{self, Folder};
 use super::partition_metadata;
 use super::state::{DueFolder, Shared, Slot};
@@ -59,6 +60,8 @@ struct Found {
     /// A partition without a recovery point is younger than the file, and not one of which the file has been lost.
     recovery_points_known: bool,
     partitions: Vec<TopicPartition>,
+    /// Copies of partitions that were being moved here.
+    copies: Vec<(TopicPartition, PathBuf)>,
     next: AtomicUsize,
 }
 
@@ -79,6 +82,10 @@ pub(super) fn load(shared: &Shared, assign: Assign<'_>, on_ready: OnReady<'_>) -
         }
     });
     fail_unreachable(shared);
+    let copies = found.iter().flat_map(|found| {
+        found.copies.iter().cloned().map(|(partition, path)| (Arc::clone(&found.directory), partition, path))
+    });
+    futures::settle_found(shared, copies.collect());
     let mut summary = LoadSummary::default();
     for slot in shared.logs.read().values() {
         match slot {
@@ -111,7 +118,7 @@ fn survey(shared: &Shared, directory: &Arc<Directory>) -> Option<Found> {
             return None;
         }
     };
-    let mut partitions = Vec::new();
+    let (mut partitions, mut copies) = (Vec::new(), Vec::new());
     for (name, folder) in folders {
         let path = directory.path.join(&name);
         match folder {
@@ -127,8 +134,9 @@ fn survey(shared: &Shared, directory: &Arc<Directory>) -> Option<Found> {
             Folder::Stray => {
                 tracing::warn!(path = %path.display(), "a stray partition is still here; remove it if its data is not needed")
             }
-            Folder::Future => {
-                tracing::warn!(path = %path.display(), "a partition that was being moved between directories is left alone")
+            Folder::Future(Some(partition)) => copies.push((partition, path)),
+            Folder::Future(None) => {
+                tracing::warn!(path = %path.display(), "nobody knows what this is a copy of; remove it if its data is not needed")
             }
             Folder::Other => {}
         }
@@ -146,7 +154,13 @@ fn survey(shared: &Shared, directory: &Arc<Directory>) -> Option<Found> {
     };
     let entries = partitions.iter().map(|partition| (partition.clone(), found_of(partition)));
     directory.found.lock().extend(entries);
-    Some(Found { directory: Arc::clone(directory), recovery_points_known, partitions, next: AtomicUsize::new(0) })
+    Some(Found {
+        directory: Arc::clone(directory),
+        recovery_points_known,
+        partitions,
+        copies,
+        next: AtomicUsize::new(0),
+    })
 }
 
 /// What is still to be opened in a directory that went offline meanwhile will not be.
@@ -178,6 +192,12 @@ fn folders(dir: &Path) -> io::Result<Vec<(String, Folder)>> {
 fn register(shared: &Shared, directory: &Directory, partition: &TopicPartition) -> bool {
     let mut logs = shared.logs.write();
     if let Some(slot) = logs.get_mut(partition) {
+        let other = Arc::clone(&shared.directories[slot.directory()]);
+        if let Some(believed) = settle_moved(shared, [&other, directory], partition) {
+            *slot = Slot::Loading { directory: believed.index };
+            directory.partitions.fetch_add(usize::from(believed.index == directory.index), Ordering::Relaxed);
+            return believed.index == directory.index;
+        }
         let (first, second) = (&shared.directories[slot.directory()].path, &directory.path);
         let reason = format!("it is in two log directories, {} and {}", first.display(), second.display());
         tracing::error!(%partition, "{reason}; remove the one that is not needed");
@@ -187,6 +207,32 @@ fn register(shared: &Shared, directory: &Directory, partition: &TopicPartition) 
     logs.insert(partition.clone(), Slot::Loading { directory: directory.index });
     directory.partitions.fetch_add(1, Ordering::Relaxed);
     true
+}
+
+/// Of two folders of a partition that moved from one to the other when the process ended, the one that was moved to is believed,
+/// and the other removed.
+fn settle_moved<'a>(
+    shared: &Shared,
+    directories: [&'a Directory; 2],
+    partition: &TopicPartition,
+) -> Option<&'a Directory> {
+    let folder = |directory: &Directory| directory.path.join(partition_dir::name(partition));
+    let came_from = |here: &Directory, there: &Directory| futures::moved_from(&folder(here)) == Some(there.id);
+    let [first, second] = directories;
+    let (believed, left) = match (came_from(first, second), came_from(second, first)) {
+        (true, false) => (first, second),
+        (false, true) => (second, first),
+        _ => return None,
+    };
+    let renamed = left.path.join(partition_dir::deleted_name(partition, (shared.config.new_id)()));
+    if let Err(error) = fs::rename(folder(left), &renamed) {
+        left.context.take_offline("removing what a move left", &error);
+        return None;
+    }
+    left.retired.lock().insert(partition.clone());
+    shared.deletions.lock().push(DueFolder { due_ms: i64::MIN, path: renamed });
+    tracing::info!(%partition, from = %left.path.display(), to = %believed.path.display(), "a move between log directories had come to its end");
+    Some(believed)
 }
 
 /// As Kafka does, a checkpoint that does not read is as good as none: more is read again, nothing is lost. `None` if it is
@@ -207,7 +253,8 @@ fn work(shared: &Shared, found: &Found, assign: Assign<'_>, on_ready: OnReady<'_
     while !shared.is_closed() && !found.directory.context.is_offline() {
         let index = found.next.fetch_add(1, Ordering::Relaxed);
         let Some(partition) = found.partitions.get(index) else { return };
-        if !matches!(shared.logs.read().get(partition), Some(Slot::Loading { .. })) {
+        let here = found.directory.index;
+        if !matches!(shared.logs.read().get(partition), Some(Slot::Loading { directory }) if *directory == here) {
             continue;
         }
         if let Err(reason) = load_one(shared, found, partition, assign, on_ready) {
@@ -229,6 +276,7 @@ fn load_one(
     let directory = &found.directory;
     let dir = directory.path.join(partition_dir::name(partition));
     let topic_id = partition_metadata::read(&dir).map_err(|error| error.to_string())?;
+    forget_move(shared, &dir).map_err(|error| error.to_string())?;
     let (topic_id, config) = match assign(partition, topic_id) {
         Assignment::Ours { topic_id: wanted, config } if topic_id == Some(wanted) => (wanted, config),
         _ => return set_aside(shared, directory, partition, &dir),
@@ -262,6 +310,15 @@ fn load_one(
     shared.metrics.partitions_loaded.add(1);
     on_ready(&log);
     Ok(())
+}
+
+/// Where a partition came from need not be known any more once the directory is there and has nothing of it.
+fn forget_move(shared: &Shared, dir: &Path) -> io::Result<()> {
+    let from = futures::moved_from(dir);
+    match shared.directories.iter().find(|directory| Some(directory.id) == from) {
+        Some(from) if from.context.is_available() => futures::clear_moved_from(dir),
+        _ => Ok(()),
+    }
 }
 
 /// What a log may believe of its folder. A directory that is new to us but holds partitions was not left by us.

@@ -44,6 +44,8 @@ pub struct LogManagerMetrics {
     pub partitions_loaded: Counter,
     /// Partitions that could not be opened at start.
     pub partitions_failed: Counter,
+    /// Partitions that took the place of what they are a copy of, in another directory.
+    pub partitions_moved: Counter,
     /// Partitions set aside as stray.
     pub partitions_stray: Counter,
     /// Producer ids forgotten for being idle.

@@ -20,6 +20,7 @@ mod directory;
 mod disk_space;
 mod error;
 mod flusher;
+mod futures;
 mod housekeeping;
 mod load;
 mod metrics;
@@ -46,7 +47,8 @@ pub use config::{
     Clock, DISK_FULL_CHECK_MS, DISK_RESERVE_BYTES, DISK_RESERVE_PER_MILLE, DISK_RESUME_PER_MILLE, LogManagerConfig,
     MAX_UNFLUSHED_BYTES, MAX_WAITING_FLUSHES, OnOffline, PRODUCER_EXPIRATION_CHECK_MS,
 };
-pub use error::{CreateError, DeleteError, OpenError};
+pub use error::{CreateError, DeleteError, MoveError, OpenError};
+pub use futures::Moving;
 pub use load::{Assignment, LoadSummary};
 pub use metrics::{Counter, LogManagerMetrics};
 pub use partition_metadata::PARTITION_METADATA_FILE;
@@ -104,6 +106,19 @@ pub struct LogDirStatus {
     pub last_stop: LastStop,
     /// The partitions in service in it, with their sizes in bytes.
     pub logs: Vec<(TopicPartition, u64)>,
+    /// Those that are being moved to it.
+    pub copies: Vec<CopyStatus>,
+}
+
+/// A partition that is being moved to a directory.
+#[derive(Clone, Debug)]
+pub struct CopyStatus {
+    /// Which.
+    pub partition: TopicPartition,
+    /// The size of what has been copied.
+    pub size_bytes: u64,
+    /// How many offsets are still to be copied.
+    pub lag: i64,
 }
 
 impl LogManager {
@@ -129,6 +144,7 @@ impl LogManager {
             config,
             directories,
             logs: RwLock::new(HashMap::new()),
+            futures: Mutex::default(),
             deletions: Mutex::default(),
             metrics: LogManagerMetrics::default(),
             alarm,
@@ -262,6 +278,34 @@ impl LogManager {
         partitions::delete(&self.shared, partition, topic_id)
     }
 
+    /// Begins to move a partition to the directory with this id, or goes on with it; a move elsewhere is called off. Moved to where it
+    /// lies, it stays.
+    pub fn begin_move(&self, partition: &TopicPartition, to: Uuid) -> Result<Moving, MoveError> {
+        futures::begin(&self.shared, partition, to)
+    }
+
+    /// What a partition that moves is copied to; none if it does not move. Reads what a start has found of it.
+    pub fn moving(&self, partition: &TopicPartition) -> Result<Option<Arc<Log>>, MoveError> {
+        futures::open(&self.shared, partition)
+    }
+
+    /// The partitions that move, and the directories they move to.
+    pub fn moves(&self) -> Vec<(TopicPartition, Uuid)> {
+        let futures = self.shared.futures.lock();
+        let id = |future: &futures::FutureReplica| self.shared.directories[future.directory].id;
+        futures.iter().map(|(partition, future)| (partition.clone(), id(future))).collect()
+    }
+
+    /// The copy is nearly complete, and durable: it may soon take the place of the original.
+    pub fn prepare_move(&self, partition: &TopicPartition, future: &Log) -> Result<(), MoveError> {
+        futures::prepare(&self.shared, partition, future)
+    }
+
+    /// Puts the copy, which is complete and durable, in the place of the original; nobody appends to that any more.
+    pub fn finish_move(&self, partition: &TopicPartition, future: &Arc<Log>) -> Result<(), MoveError> {
+        futures::finish(&self.shared, partition, future)
+    }
+
     /// [`Log::truncate_to`], with the checkpoint that it asks for.
     pub fn truncate(&self, log: &Log, offset: Offset) -> Result<Offset, StorageError> {
         let log_end = log.truncate_to(offset, self.shared.now_ms())?;
@@ -287,6 +331,9 @@ impl LogManager {
     pub fn set_config(&self, partition: &TopicPartition, config: Arc<LogConfig>) {
         if let Some(log) = self.get(partition) {
             self.shared.note_flush_ms(config.flush_ms);
+            log.set_config(Arc::clone(&config));
+        }
+        if let Some(futures::Copy::Open(log)) = self.shared.futures.lock().get(partition).map(|future| &future.copy) {
             log.set_config(config);
         }
     }
@@ -359,7 +406,27 @@ impl LogManager {
             usable_bytes: bytes(|space| space.usable),
             last_stop: directory.last_stop,
             logs: logs.iter().map(|log| (log.topic_partition().clone(), log.size_bytes())).collect(),
+            copies: self.copies_in(directory),
         }
+    }
+
+    fn copies_in(&self, directory: &Directory) -> Vec<CopyStatus> {
+        let copies: Vec<_> = {
+            let futures = self.shared.futures.lock();
+            let here = futures.iter().filter(|(_, future)| future.directory == directory.index);
+            let open = |future: &futures::FutureReplica| match &future.copy {
+                futures::Copy::Open(log) => Some(Arc::clone(log)),
+                futures::Copy::Found(_) => None,
+            };
+            here.map(|(partition, future)| (partition.clone(), open(future))).collect()
+        };
+        let status = |(partition, copy): (TopicPartition, Option<Arc<Log>>)| {
+            let end = self.get(&partition).map_or(Offset(0), |log| log.log_end_offset());
+            let copied = copy.as_ref().map_or(Offset(0), |copy| copy.log_end_offset());
+            let size_bytes = copy.map_or(0, |copy| copy.size_bytes());
+            CopyStatus { partition, size_bytes, lag: (end - copied).max(0) }
+        };
+        copies.into_iter().map(status).collect()
     }
 
     /// The id of the directory that a log lies in.

@@ -23,7 +23,8 @@ pub(super) enum Folder {
     Partition(TopicPartition),
     Deleted,
     Stray,
-    Future,
+    /// A copy of a partition; of none if its topic's name was cut.
+    Future(Option<TopicPartition>),
     /// Not a name that a broker gives.
     Other,
 }
@@ -35,7 +36,7 @@ impl Folder {
         } else if name.ends_with(DELETE_SUFFIX) && is_marked(name, DELETE_SUFFIX) {
             Self::Deleted
         } else if name.ends_with(FUTURE_SUFFIX) && is_marked(name, FUTURE_SUFFIX) {
-            Self::Future
+            Self::Future(name.rsplit_once('.').and_then(|(partition, _)| parse(partition)))
         } else {
             parse(name).map_or(Self::Other, Self::Partition)
         }
@@ -73,6 +74,11 @@ pub(super) fn deleted_name(partition: &TopicPartition, id: Uuid) -> String {
 /// `orders-0.{id}-stray`.
 pub(super) fn stray_name(partition: &TopicPartition, id: Uuid) -> String {
     marked(partition, id, STRAY_SUFFIX)
+}
+
+/// `orders-0.{id}-future`.
+pub(super) fn future_name(partition: &TopicPartition, id: Uuid) -> String {
+    marked(partition, id, FUTURE_SUFFIX)
 }
 
 fn marked(partition: &TopicPartition, id: Uuid, suffix: &str) -> String {
@@ -113,7 +119,9 @@ mod tests {
         assert_eq!(deleted, "orders-3.00000000000000000000000000000abc-delete");
         assert_eq!(Folder::of(&deleted), Folder::Deleted);
         assert_eq!(Folder::of(&stray_name(&partition("orders", 3), id)), Folder::Stray);
-        assert_eq!(Folder::of("orders-3.00000000000000000000000000000abc-future"), Folder::Future);
+        let future = future_name(&partition("orders.eu", 3), id);
+        assert_eq!(future, "orders.eu-3.00000000000000000000000000000abc-future");
+        assert_eq!(Folder::of(&future), Folder::Future(Some(partition("orders.eu", 3))));
     }
 
     #[test]

@@ -168,6 +168,7 @@ pub(super) fn delete(shared: &Shared, partition: &TopicPartition, topic_id: Topi
         logs.insert(partition.clone(), Slot::Loading { directory: slot.directory() });
         slot
     };
+    super::futures::cancel(shared, partition);
     let directory = &shared.directories[slot.directory()];
     let renamed = rename_deleted(shared, directory, partition, &slot);
     directory.forget(partition);

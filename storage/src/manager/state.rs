@@ -2,7 +2,7 @@
 //!
 //! Owns the map of partitions and the folders that wait for removal. Lock order: a log's own lock may be held when the
 //! alarm or a flush queue is told something, never the other way round; the map's lock is never held across a disk
-//! operation.
+//! operation. It may be held when the lock of the moves is taken, not the other way round.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -15,6 +15,7 @@ use weir_protocol::ids::TopicPartition;
 
 use super::config::LogManagerConfig;
 use super::directory::Directory;
+use super::futures::FutureReplica;
 use super::metrics::LogManagerMetrics;
 use crate::log::Log;
 
@@ -47,6 +48,8 @@ pub(super) struct Shared {
     pub(super) config: LogManagerConfig,
     pub(super) directories: Vec<Arc<Directory>>,
     pub(super) logs: RwLock<HashMap<TopicPartition, Slot>>,
+    /// Partitions that move to another directory.
+    pub(super) futures: Mutex<HashMap<TopicPartition, FutureReplica>>,
     pub(super) deletions: Mutex<Vec<DueFolder>>,
     pub(super) metrics: LogManagerMetrics,
     pub(super) alarm: Arc<Alarm>,
