@@ -27,6 +27,7 @@ use crate::departures::Departures;
 use crate::fetch_session::FetchSessionCache;
 use crate::group::{GroupCoordinator, OFFSETS_TOPIC};
 use crate::lifecycle::Lifecycle;
+use crate::log_dir_moves::LogDirMoves;
 use crate::metrics::RequestMetrics;
 use crate::partition::{Partition, PartitionError, PartitionKey, PartitionTable};
 use crate::producer_ids::ProducerIds;
@@ -63,6 +64,8 @@ pub struct Broker {
     /// Those of followers, which consumers cannot crowd out.
     pub(crate) follower_sessions: FetchSessionCache,
     pub(crate) replicas: Arc<Replicas>,
+    /// Replicas that move between log directories.
+    pub(crate) moves: Arc<LogDirMoves>,
     pub(crate) departures: Arc<Departures>,
     pub(crate) groups: Arc<GroupCoordinator>,
     pub(crate) producer_ids: ProducerIds,

@@ -11,6 +11,7 @@ pub mod group;
 mod group_log;
 pub mod http;
 mod lifecycle;
+mod log_dir_moves;
 pub mod logging;
 pub mod metrics;
 pub mod net;

@@ -18,6 +18,7 @@ use crate::config::Settings;
 use crate::departures::Departures;
 use crate::group::{DeletedTopic, GroupCoordinator, OFFSETS_TOPIC};
 use crate::group_log;
+use crate::log_dir_moves::{LogDirMoves, copy_bytes_per_second};
 use crate::partition::{Partition, PartitionTable};
 use crate::replicas::Replicas;
 use crate::server::reconfigure::Reconfigurer;
@@ -42,6 +43,7 @@ pub(crate) struct Publisher {
     pub(crate) reconfigurer: Arc<Reconfigurer>,
     pub(crate) files: Sender<FileTask>,
     pub(crate) replicas: Arc<Replicas>,
+    pub(crate) moves: Arc<LogDirMoves>,
     pub(crate) departures: Arc<Departures>,
 }
 
@@ -94,6 +96,7 @@ impl Publisher {
         if let Ok(count) = layers(self.id, &self.settings, image).text("num.replica.fetchers").parse() {
             self.replicas.set_fetchers(count);
         }
+        self.moves.set_bytes_per_second(copy_bytes_per_second(layers(self.id, &self.settings, image)));
         if self.reconfigurer.has_certificates() {
             let task = FileTask::ReloadCertificates(self.reconfigurer.clone(), image.clone());
             // As above: there is a receiver until the broker stops.

@@ -36,6 +36,7 @@ use crate::group::{GroupConfig, GroupCoordinator, OFFSETS_TOPIC, SystemClock};
 use crate::group_log::GroupLog;
 use crate::http;
 use crate::lifecycle::{self, Lifecycle};
+use crate::log_dir_moves::{LogDirMoves, copy_bytes_per_second};
 use crate::metrics::{Exposition, RequestMetrics};
 use crate::net::{self, BoundNetwork, ListenerSecurity, Network, NetworkConfig, SecurityProtocol, TlsServerConfig};
 use crate::partition::{LocalBroker, PartitionTable, Throttles};
@@ -111,6 +112,8 @@ impl Server {
             replicas: replicas.clone(),
             changed: directory_failed,
         })?;
+        let moves =
+            Arc::new(LogDirMoves::new(logs.clone(), copy_bytes_per_second(Layers::of_settings(&config.settings))));
         let reconfigurer = Arc::new(Reconfigurer {
             id: config.node_id,
             settings: config.settings.clone(),
@@ -128,6 +131,7 @@ impl Server {
             files,
             replicas: replicas.clone(),
             departures: departures.clone(),
+            moves: moves.clone(),
         }));
         // What was set in an earlier run holds before the first connection is taken.
         reconfigurer.apply_limits(&controller.image());
@@ -147,6 +151,7 @@ impl Server {
             ),
             follower_sessions: FetchSessionCache::new(MAX_FOLLOWER_SESSIONS),
             replicas,
+            moves,
             departures,
             groups: groups.clone(),
             producer_ids: ProducerIds::default(),
@@ -203,6 +208,7 @@ impl Server {
             network.shutdown();
         }
         self.broker.replicas.stop();
+        self.broker.moves.stop();
         self.broker.logs.close(true, self.broker.lifecycle.epoch());
         // The publisher went with the controller, so the files thread has nobody to wait for once it is idle.
         drop(self.broker);
@@ -394,6 +400,7 @@ fn load(broker: &Broker) {
     let summary = broker.logs.load(&assign, &|_| {});
     broker.set_loaded();
     broker.logs.acknowledge_last_stop();
+    broker.moves.resume(broker.partitions.all().into_iter());
     if summary.stray > 0 || summary.failed > 0 {
         tracing::warn!(online = summary.online, stray = summary.stray, failed = summary.failed, "logs recovered");
     } else if summary.online > 0 {

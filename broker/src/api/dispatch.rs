@@ -11,11 +11,12 @@ use weir_protocol::response;
 use super::call::Call;
 use super::registry::ListenerKind;
 use super::{
-    alter_configs, alter_partition_reassignments, api_versions, create_partitions, create_topics, delete_records,
-    delete_topics, describe_cluster, describe_configs, describe_log_dirs, describe_producers, describe_quorum,
-    describe_topic_partitions, elect_leaders, fetch, find_coordinator, groups, init_producer_id, list_config_resources,
-    list_offsets, list_partition_reassignments, metadata, offset_commit, offset_delete, offset_fetch,
-    offset_for_leader_epoch, produce, raft_voters, registry, unregister_broker, update_features,
+    alter_configs, alter_partition_reassignments, alter_replica_log_dirs, api_versions, create_partitions,
+    create_topics, delete_records, delete_topics, describe_cluster, describe_configs, describe_log_dirs,
+    describe_producers, describe_quorum, describe_topic_partitions, elect_leaders, fetch, find_coordinator, groups,
+    init_producer_id, list_config_resources, list_offsets, list_partition_reassignments, metadata, offset_commit,
+    offset_delete, offset_fetch, offset_for_leader_epoch, produce, raft_voters, registry, unregister_broker,
+    update_features,
 };
 use crate::broker::Broker;
 use crate::net::{ConnectionContext, Dispatch, Frame, Handler};
@@ -91,6 +92,7 @@ fn route(call: Call, request: RequestKind) -> Dispatch {
         RequestKind::OffsetForLeaderEpoch(request) => offset_for_leader_epoch::handle(call, request),
         RequestKind::DescribeConfigs(request) => describe_configs::handle(call, request),
         RequestKind::AlterConfigs(request) => alter_configs::replace(call, request),
+        RequestKind::AlterReplicaLogDirs(request) => alter_replica_log_dirs::handle(call, request),
         RequestKind::DescribeLogDirs(request) => describe_log_dirs::handle(call, request),
         RequestKind::CreatePartitions(request) => create_partitions::handle(call, request),
         RequestKind::DeleteGroups(request) => groups::delete_groups(call, request),

@@ -54,8 +54,10 @@ impl Partition {
         acks_all: bool,
         now_ms: i64,
     ) -> Result<Appended, PartitionError> {
-        let log = self.log()?;
+        self.log()?;
         let tenure = self.tenure.read();
+        // While the tenure is held it is not replaced; opened above, it is not opened here.
+        let log = &self.log()?;
         let leader_epoch = tenure.check_leadership(LeaderEpoch::NONE)?;
         let origin = match origin {
             ProduceOrigin::Client => AppendOrigin::Client,
@@ -117,7 +119,7 @@ impl Partition {
     /// Makes everything below `up_to` durable, moves the high watermark if the other replicas have it, and calls `then`, on
     /// the flusher's thread.
     pub fn flush_then(self: &Arc<Self>, up_to: Offset, then: impl FnOnce(io::Result<()>) + Send + 'static) {
-        let log = match self.log() {
+        let log = &match self.log() {
             Ok(log) => log,
             Err(error) => return then(Err(io::Error::other(error.code.to_string()))),
         };
@@ -132,8 +134,8 @@ impl Partition {
 
     /// What is durable here counts as being here.
     fn follow_flush(&self) {
-        let Some(log) = self.opened_log() else { return };
         let tenure = self.tenure.read();
+        let Some(log) = &self.opened_log() else { return };
         let moved = match &tenure.role {
             Role::Sole => Some(log.recovery_point()),
             Role::Leader(leadership) => leadership.known().and_then(|state| {

@@ -105,7 +105,8 @@ impl Partition {
                 // Only after an unclean election, or a power cut that took what was not flushed.
                 tracing::warn!(partition = %self.topic_partition(), %to, %high_watermark, "the leader lacks records that were committed: they are cut here too");
             }
-            self.local.logs.truncate(log, to)?;
+            let log_end = self.local.logs.truncate(log, to)?;
+            self.note_cut(log_end);
             Ok(())
         })
     }
@@ -115,6 +116,7 @@ impl Partition {
         self.as_follower(leader_epoch, |log| {
             tracing::warn!(partition = %self.topic_partition(), %at, log_end = %log.log_end_offset(), "the leader has deleted what this replica lacks: it starts over");
             self.local.logs.start_over(log, at)?;
+            self.note_cut(at);
             Ok(())
         })
     }
@@ -124,11 +126,13 @@ impl Partition {
         leader_epoch: LeaderEpoch,
         act: impl FnOnce(&Arc<Log>) -> Result<T, FollowError>,
     ) -> Result<T, FollowError> {
-        let log = self.log().map_err(FollowError::Log)?;
+        self.log().map_err(FollowError::Log)?;
         let tenure = self.tenure.read();
+        // While the tenure is held it is not replaced.
+        let log = self.log().map_err(FollowError::Log)?;
         if !tenure.follows() || tenure.registration.leader_epoch != leader_epoch {
             return Err(FollowError::Over);
         }
-        act(log)
+        act(&log)
     }
 }

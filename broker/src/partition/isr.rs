@@ -31,7 +31,7 @@ impl Partition {
             return ProposalOutcome::Superseded;
         };
         let (outcome, moved) = state.lock().on_answer(asked, answer, self.local.now_ms());
-        self.advance(log, moved);
+        self.advance(&log, moved);
         outcome
     }
 

@@ -1,19 +1,24 @@
 //! What all partitions of a broker share: whose they are, where their logs lie, and who waits for them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
+use uuid::Uuid;
 use weir_controller::decide::{IsrMember, ReplicaDirectory};
 use weir_controller::image::{MetadataImage, PartitionRegistration};
-use weir_protocol::ids::{BrokerEpoch, BrokerId};
+use weir_protocol::ids::{BrokerEpoch, BrokerId, TopicPartition};
 use weir_storage::manager::LogManager;
 
 use super::{Partition, PartitionKey, Throttles};
 use crate::purgatory::Purgatory;
 use crate::replication::Candidate;
+
+/// The most replicas that are wanted in a directory before they are here; more go where there is room.
+const MAX_PREFERRED: usize = 10_000;
 
 /// A broker, as its partitions know it.
 #[derive(Debug)]
@@ -33,6 +38,8 @@ pub struct LocalBroker {
     isr_wanted: Mutex<Option<mpsc::UnboundedReceiver<Arc<Partition>>>>,
     lies: mpsc::UnboundedSender<ReplicaDirectory>,
     placed: Mutex<Option<mpsc::UnboundedReceiver<ReplicaDirectory>>>,
+    /// Where replicas are wanted that are not here yet.
+    preferred: Mutex<HashMap<TopicPartition, Uuid>>,
 }
 
 impl LocalBroker {
@@ -55,6 +62,7 @@ impl LocalBroker {
             isr_wanted: Mutex::new(Some(isr_wanted)),
             lies,
             placed: Mutex::new(Some(placed)),
+            preferred: Mutex::default(),
         }
     }
 
@@ -123,6 +131,19 @@ impl LocalBroker {
     /// The partitions that want another ISR, for the one who asks the controller; nothing the second time.
     pub(crate) fn take_isr_wanted(&self) -> Option<mpsc::UnboundedReceiver<Arc<Partition>>> {
         self.isr_wanted.lock().take()
+    }
+
+    /// A replica that may come here is wanted in this directory.
+    pub(crate) fn prefer(&self, partition: TopicPartition, directory: Uuid) {
+        let mut preferred = self.preferred.lock();
+        if preferred.len() < MAX_PREFERRED || preferred.contains_key(&partition) {
+            preferred.insert(partition, directory);
+        }
+    }
+
+    /// Where a replica that is made now is wanted, if somebody said so; nothing the second time.
+    pub(super) fn take_preferred(&self, partition: &TopicPartition) -> Option<Uuid> {
+        self.preferred.lock().remove(partition)
     }
 
     /// A replica lies in another directory than the metadata says.

@@ -9,6 +9,8 @@ mod errors;
 mod follow;
 mod isr;
 mod local;
+mod log_ref;
+mod moved;
 mod preferred;
 mod read;
 mod refusals;
@@ -17,10 +19,10 @@ mod role;
 mod table;
 mod throttles;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, mpsc};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 use weir_controller::decide::ReplicaDirectory;
@@ -36,6 +38,7 @@ pub use append::{Appended, ProduceOrigin};
 pub use errors::{PartitionError, append_error, read_error};
 pub use follow::{FollowError, FollowerLog, Taken};
 pub use local::LocalBroker;
+pub use log_ref::LogRef;
 pub use read::{Isolation, Read, ReadFailure, Reader};
 pub use role::RoleChange;
 pub use table::{PartitionTable, Placement, TableChange};
@@ -64,7 +67,10 @@ pub struct Partition {
     topic: Arc<TopicState>,
     index: PartitionIndex,
     local: Arc<LocalBroker>,
-    log: OnceLock<Arc<Log>>,
+    /// Replaced by a move to another directory.
+    log: ArcSwapOption<Log>,
+    /// Where the log was cut since a move last looked; `i64::MAX` if it was not.
+    cut: AtomicI64,
     /// Held while the log is opened, so that whoever needs it meanwhile waits for it and is not refused, and while it is deleted.
     files: Mutex<Files>,
     /// The replica is no longer here: whoever still holds this makes no log of it.
@@ -94,7 +100,8 @@ impl Partition {
         Self {
             topic,
             index,
-            log: OnceLock::new(),
+            log: ArcSwapOption::empty(),
+            cut: AtomicI64::new(i64::MAX),
             files: Mutex::new(Files { deleted: false, before }),
             gone: AtomicBool::new(false),
             tenure: RwLock::new(Tenure::new(registration, local.member(), acts)),
@@ -135,13 +142,13 @@ impl Partition {
 
     /// Its log, opened or created now if nobody has needed it before. Refused while its directory has failed or does not answer: the
     /// leadership goes to another replica.
-    pub fn log(&self) -> Result<&Arc<Log>, PartitionError> {
-        if let Some(log) = self.log.get() {
+    pub fn log(&self) -> Result<LogRef, PartitionError> {
+        if let Some(log) = self.opened_log() {
             return available(log);
         }
         let mut files = self.files.lock();
-        if let Some(log) = self.log.get() {
-            return Ok(log);
+        if let Some(log) = self.opened_log() {
+            return available(log);
         }
         if self.is_gone() {
             return Err(ErrorCode::NotLeaderOrFollower.into());
@@ -152,7 +159,8 @@ impl Partition {
         }
         let log = self.open_log()?;
         self.tell_directory(&log);
-        Ok(self.log.get_or_init(|| log))
+        self.log.store(Some(log));
+        self.opened_log().ok_or_else(|| ErrorCode::NotLeaderOrFollower.into())
     }
 
     /// Has the controller told in which directory the log lies, unless it knows. A log that is empty where one was lost is none that
@@ -171,7 +179,9 @@ impl Partition {
     fn open_log(&self) -> Result<Arc<Log>, PartitionError> {
         let topic_partition = self.topic_partition();
         let config = Arc::new(self.topic.config.load().log.clone());
-        let log = self.local.logs.create(&topic_partition, self.topic.id, config, self.directory())?;
+        let wanted = self.local.take_preferred(&topic_partition);
+        let directory = self.directory().or(wanted);
+        let log = self.local.logs.create(&topic_partition, self.topic.id, config, directory)?;
         if self.is_sole_replica() {
             if self.topic.config.load().log.flush_messages == 1 {
                 self.flush_found(&log)?;
@@ -205,7 +215,7 @@ impl Partition {
 
     /// The directory in which the log lies, or is to lie; none while this broker is still to choose.
     pub(crate) fn lies_in(&self) -> Option<Uuid> {
-        self.opened_log().and_then(|log| self.local.logs.directory_id(log)).or_else(|| self.directory())
+        self.opened_log().and_then(|log| self.local.logs.directory_id(&log)).or_else(|| self.directory())
     }
 
     /// Whether the log is open in a directory that has failed or does not answer.
@@ -226,8 +236,8 @@ impl Partition {
     }
 
     /// The log, if something has needed it since the start.
-    pub fn opened_log(&self) -> Option<&Arc<Log>> {
-        self.log.get()
+    pub fn opened_log(&self) -> Option<LogRef> {
+        LogRef::of(&self.log)
     }
 
     /// The replica is no longer here.
@@ -287,7 +297,7 @@ impl Partition {
     /// The end of what `reader` may be told of. Refused to a consumer while a new leader does not know how far an earlier one has
     /// told (KIP-207).
     pub fn readable_end(&self, reader: Reader) -> Result<Offset, PartitionError> {
-        let log = self.log()?;
+        let log = &self.log()?;
         let Reader::Consumer { isolation, .. } = reader else { return Ok(log.log_end_offset()) };
         let tenure = self.tenure.read();
         if let Some(leadership) = tenure.leadership() {
@@ -303,7 +313,7 @@ impl Partition {
     }
 }
 
-fn available(log: &Arc<Log>) -> Result<&Arc<Log>, PartitionError> {
+fn available(log: LogRef) -> Result<LogRef, PartitionError> {
     let context = log.context();
     if context.is_available() {
         return Ok(log);

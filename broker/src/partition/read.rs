@@ -88,7 +88,7 @@ impl Partition {
         min_one: bool,
     ) -> Result<Read, ReadFailure> {
         self.check_reader(believed, reader)?;
-        let log = self.log().map_err(ReadFailure::from)?;
+        let log = &self.log().map_err(ReadFailure::from)?;
         let high_watermark = log.high_watermark();
         let last_stable_offset = log.last_stable_offset();
         let log_start_offset = log.log_start_offset();

@@ -19,7 +19,7 @@ impl Partition {
         fetch: &FollowerFetch,
         image: &MetadataImage,
     ) -> Result<Option<EpochEnd>, ReadFailure> {
-        let log = self.log().map_err(ReadFailure::from)?;
+        let log = &self.log().map_err(ReadFailure::from)?;
         let tenure = self.tenure.read();
         tenure.check_leadership(fetch.current_leader_epoch)?;
         let not_followed = || PartitionError::from(ErrorCode::NotLeaderOrFollower);
@@ -55,7 +55,7 @@ impl Partition {
 
     /// Deletes the records below `before`, as far as they are committed, and has the followers do the same.
     pub fn delete_records(&self, before: Offset) -> Result<(), PartitionError> {
-        let log = self.log()?;
+        let log = &self.log()?;
         let tenure = self.tenure.read();
         tenure.check_leadership(LeaderEpoch::NONE)?;
         log.advance_log_start_offset(before)?;
@@ -67,7 +67,7 @@ impl Partition {
 
     /// Where the logs of all replicas that `is_alive` start: what lies below is deleted for good.
     pub fn low_watermark(&self, is_alive: impl Fn(BrokerId) -> bool) -> Result<Offset, PartitionError> {
-        let log = self.log()?;
+        let log = &self.log()?;
         let tenure = self.tenure.read();
         tenure.check_leadership(LeaderEpoch::NONE)?;
         let start = log.log_start_offset();

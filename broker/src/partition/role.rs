@@ -185,7 +185,7 @@ impl Partition {
         };
         drop(tenure);
         if let Some(log) = self.opened_log() {
-            self.tell_directory(log);
+            self.tell_directory(&log);
         }
         self.refresh_leadership(image);
         if change != RoleChange::None {
@@ -215,7 +215,7 @@ impl Partition {
 
     /// Opens the log, and begins what its role needs of it.
     pub(crate) fn open(&self) -> Result<(), PartitionError> {
-        let log = self.log()?;
+        let log = &self.log()?;
         let tenure = self.tenure.read();
         if let Some(leadership) = tenure.leadership() {
             let state = leadership.state(log, &tenure, self.terms(), &self.local);
@@ -228,7 +228,7 @@ impl Partition {
     /// Brings the leadership up to what the metadata and the topic's settings say now, and opens it if the log is open.
     pub(crate) fn refresh_leadership(self: &Arc<Self>, image: &MetadataImage) {
         let tenure = self.tenure.read();
-        let Some(log) = self.opened_log() else { return };
+        let Some(log) = &self.opened_log() else { return };
         let now_ms = self.local.now_ms();
         let (moved, is_pending) = match &tenure.role {
             Role::Leader(leadership) => {

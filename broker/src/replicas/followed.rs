@@ -169,7 +169,7 @@ impl Followed {
             return None;
         }
         match self.partition.log() {
-            Ok(log) => self.state.next_fetch(now_ms, &FollowerLog(log)),
+            Ok(log) => self.state.next_fetch(now_ms, &FollowerLog(&log)),
             Err(error) => {
                 // It is being recovered, mostly; what is worse is told where the log is opened at the start.
                 tracing::debug!(partition = %self.partition.topic_partition(), message = ?error.message, "a log to follow into cannot be opened yet");

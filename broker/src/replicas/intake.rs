@@ -68,7 +68,7 @@ impl Fetcher {
                 .then_some(EpochEnd { epoch: LeaderEpoch(diverging.epoch), end_offset: Offset(diverging.end_offset) }),
             records_bytes: records.len(),
         };
-        let step = followed.state.on_answer(now_ms, &answer, &FollowerLog(log));
+        let step = followed.state.on_answer(now_ms, &answer, &FollowerLog(&log));
         let outcome = followed.perform(step, &records);
         match outcome {
             Ok(Done::Nothing) => {}
@@ -211,7 +211,7 @@ impl Followed {
     fn restart(&mut self, start: Offset, end: Offset) -> Result<bool, FollowError> {
         let epoch = self.state.leader_epoch();
         let Some(log) = self.partition.opened_log() else { return Ok(false) };
-        match self.state.restart_at(start, end, &FollowerLog(log)) {
+        match self.state.restart_at(start, end, &FollowerLog(&log)) {
             Restart::TruncateTo(to) => self.partition.cut(epoch, to).map(|()| true),
             Restart::StartOverAt(at) => self.partition.start_over(epoch, at).map(|()| true),
             Restart::FetchAgain => Ok(false),

@@ -101,5 +101,5 @@ pub(super) static KEYS: &[Definition] = &[
     key("metadata.log.dir", String, None, ReadOnly,
         "Where the metadata log is kept; the first log directory where it is not set."),
     key("num.replica.alter.log.dirs.threads", ANY_INT, None, ReadOnly,
-        "How many threads move replicas between directories.").without_effect("replicas are not moved"),
+        "How many threads move replicas between directories.").without_effect("each directory that is moved to has one"),
 ];

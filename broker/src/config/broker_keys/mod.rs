@@ -47,7 +47,7 @@ static UNLISTED_KEYS: [Definition; 3] = [
     row::key("leader.replication.throttled.rate", Long(0, row::MAX_LONG), None, ClusterWide,
         "How many bytes a second leaders send of throttled replicas."),
     row::key("replica.alter.log.dirs.io.max.bytes.per.second", Long(0, row::MAX_LONG), None, ClusterWide,
-        "How many bytes a second are moved between directories.").without_effect(why::QUOTAS),
+        "How many bytes a second are moved into each directory, from others of the broker."),
 ];
 
 /// Keys of a listener's stores: once brokers run they are set for single listeners alone.

@@ -119,7 +119,7 @@ fn where_a_log_lies_is_told_unless_the_metadata_know() {
     let leader = world.partition(1);
     let mut told = leader.local().take_placed().expect("nobody has taken it");
     let log = leader.log().unwrap();
-    let directory = world.broker(1).logs.directory_id(log).unwrap();
+    let directory = world.broker(1).logs.directory_id(&log).unwrap();
     assert_eq!(told.try_recv().ok(), Some(ReplicaDirectory { topic_id: TOPIC, partition: INDEX, directory }));
     assert!(told.try_recv().is_err());
 }
