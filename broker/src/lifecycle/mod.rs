@@ -98,8 +98,8 @@ impl Lifecycle {
         let incarnation = Uuid::new_v4();
         let (session_timeout, heartbeat_interval) =
             (millis("broker.session.timeout.ms"), millis("broker.heartbeat.interval.ms"));
-        // Its thread waits for one heartbeat at most half a session, and for the next an interval.
-        let patience = session_timeout.max(session_timeout / 2 + 2 * heartbeat_interval);
+        // It was last heard an interval before its thread last ran, or later. The thread waits for one answer half a session at most.
+        let patience = session_timeout.saturating_sub(heartbeat_interval).max(session_timeout / 2 + heartbeat_interval);
         let shared = Arc::new(Shared {
             broker: config.node_id,
             epoch: AtomicI64::new(BrokerEpoch::NONE.get()),
