@@ -235,7 +235,8 @@ fn lane(request: &ControllerRequest) -> Lane {
         | ControllerRequest::BrokerHeartbeat(_)
         | ControllerRequest::AlterPartition(_)
         | ControllerRequest::AssignReplicasToDirs(_)
-        | ControllerRequest::AllocateProducerIds(_) => Lane::Life,
+        | ControllerRequest::AllocateProducerIds(_)
+        | ControllerRequest::ReportLogs(_) => Lane::Life,
         _ => Lane::Changes,
     }
 }

@@ -8,6 +8,7 @@ use ahash::AHashMap;
 use weir_controller::image::{MetadataImage, PartitionRegistration};
 
 use super::fetchers::{Fetchers, Shared};
+use super::log_reports::LogReports;
 use super::roles::{self, WaitingRoles};
 use super::{LostLeaders, ReplicaMetrics, Surroundings, Task};
 use crate::group::OFFSETS_TOPIC;
@@ -22,6 +23,7 @@ pub(super) struct Control {
     followed: AHashMap<PartitionKey, Weak<Partition>>,
     next_lag_check: Instant,
     waiting: WaitingRoles,
+    log_reports: LogReports,
 }
 
 impl Control {
@@ -39,6 +41,7 @@ impl Control {
             followed: AHashMap::new(),
             next_lag_check: Instant::now(),
             waiting: WaitingRoles::default(),
+            log_reports: LogReports::default(),
         }
     }
 
@@ -72,7 +75,12 @@ impl Control {
             }
             let until_check = (!self.followed.is_empty()).then(|| self.next_lag_check.saturating_duration_since(now));
             let until_retry = (!self.waiting.is_empty()).then_some(roles::RETRY);
-            let received = match until_check.into_iter().chain(until_retry).min() {
+            let until_report = self.log_reports.due().map(|due| due.saturating_duration_since(now));
+            if until_report.is_some_and(|wait| wait.is_zero()) {
+                self.log_reports.report(&self.surroundings);
+                continue;
+            }
+            let received = match until_check.into_iter().chain(until_retry).chain(until_report).min() {
                 None => return tasks.recv().ok(),
                 Some(wait) => tasks.recv_timeout(wait),
             };
@@ -117,12 +125,14 @@ impl Control {
         for partition in change.created {
             // The files thread opens it, and has the groups loaded that it holds.
             let (role, registration) = partition.first_role();
+            self.log_reports.note(&partition, &registration);
             self.watch_followers(&partition);
             if role == RoleChange::Follows {
                 self.fetchers.follow(&partition, &registration);
             }
         }
         for (partition, registration) in change.changed {
+            self.log_reports.note(&partition, &registration);
             if let Some(role) = self.waiting.take(&partition, &registration, image) {
                 self.act(&partition, &registration, role);
             }

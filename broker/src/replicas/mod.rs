@@ -20,6 +20,7 @@ mod fetchers;
 mod followed;
 mod intake;
 mod isr;
+mod log_reports;
 mod lost_leaders;
 mod metrics;
 mod roles;

@@ -2,8 +2,8 @@
 //!
 //! Owns [`partition_change`] (Kafka's `PartitionChangeBuilder`), [`departure_updates`] and [`arrival_updates`]
 //! (`ReplicationControlManager.generateLeaderAndIsrUpdates`). A leader is elected among brokers that are active and whose log directory is
-//! online: from the ISR; from the eligible leaders if nobody is in the ISR; else the last known leader, which may have lost some of
-//! what was committed; else anybody, where that is allowed. After the latter two the partition is marked as recovering. An ISR is emptied only where
+//! online: from the ISR; from the eligible leaders if nobody is in the ISR; else the last known leader, or of several last known ones the
+//! one with the longest log (`report_logs`), which may have lost some of what was committed; else anybody, where that is allowed. After the latter two the partition is marked as recovering. An ISR is emptied only where
 //! eligible leaders are kept: without them its last members are all that is known of what was committed.
 
 use uuid::Uuid;
@@ -23,6 +23,8 @@ pub(super) enum Election {
     Online,
     /// The same, and if none can, one outside the ISR.
     Unclean,
+    /// This one, which has as much as anybody, now that nobody is known to have everything.
+    Appointed(BrokerId),
 }
 
 /// What holds for a topic when its leaders are elected.
@@ -121,13 +123,17 @@ fn elect(
         return if target.isr.contains(&leader) { Elected::InSync(leader) } else { Elected::Eligible(leader) };
     }
     let nobody_holds_all = terms.min_isr.is_some() && target.isr.is_empty() && eligible.is_empty();
-    if let Some(leader) = partition.last_known_elr().first().filter(|_| nobody_holds_all)
-        && target.replicas.contains(leader)
-        && is_acceptable(*leader)
-    {
-        return Elected::Uncleanly(*leader);
+    let last_known = partition.last_known_elr().iter().copied().filter(|id| target.replicas.contains(id));
+    let heir = match (terms.election, partition.last_known_elr()) {
+        (Election::Appointed(heir), _) => Some(heir),
+        // Nobody else may have what it has; several are asked first how far their logs reach.
+        (_, [heir]) if target.replicas.contains(heir) => Some(*heir),
+        _ => None,
+    };
+    if let Some(leader) = heir.filter(|heir| nobody_holds_all && is_acceptable(*heir)) {
+        return Elected::Uncleanly(leader);
     }
-    let outsider = target.replicas.iter().copied().find(|replica| is_acceptable(*replica));
+    let outsider = last_known.chain(target.replicas.iter().copied()).find(|replica| is_acceptable(*replica));
     match outsider {
         Some(leader) if terms.election == Election::Unclean => Elected::Uncleanly(leader),
         _ => Elected::Nobody,

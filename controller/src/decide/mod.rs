@@ -34,6 +34,7 @@ mod manual_assignment;
 mod placement;
 mod preferred_leaders;
 mod register_broker;
+mod report_logs;
 mod topic_name;
 mod unregister_broker;
 mod update_features;
@@ -80,6 +81,7 @@ pub use internal_replication::internal_replication_raises;
 pub use manual_assignment::ReplicaAssignment;
 pub use preferred_leaders::returnable_leaderships;
 pub use register_broker::{LogState, RegisterBrokerRequest, RegisterBrokerResponse};
+pub use report_logs::{LogReport, ReportLogsRequest, ReportLogsResponse, awaits_reports};
 pub use topic_name::{CLUSTER_METADATA_TOPIC, MAX_TOPIC_NAME_LENGTH, check_topic_name};
 pub use unregister_broker::{UnregisterBrokerRequest, UnregisterBrokerResponse};
 pub use update_features::{FeatureUpdate, FeatureUpdateType, UpdateFeaturesRequest, UpdateFeaturesResponse};
@@ -223,6 +225,8 @@ requests! {
     /// A broker tells in which of its directories replicas lie.
     AssignReplicasToDirs(AssignReplicasToDirsRequest) -> AssignReplicasToDirsResponse
         = assign_replicas_to_dirs::decide;
+    /// A broker tells how far its logs reach that nobody leads.
+    ReportLogs(ReportLogsRequest) -> ReportLogsResponse = report_logs::decide;
     /// Finalize feature levels.
     UpdateFeatures(UpdateFeaturesRequest) -> UpdateFeaturesResponse = update_features::decide;
 }

@@ -30,6 +30,7 @@ use super::failure::{ControllerFailure, SubmitError};
 use super::fencing;
 use super::forming::form_cluster;
 use super::internal_topics::{InternalTopics, raise_internal_topics};
+use super::log_reports::LogReports;
 use super::publisher::Publication;
 use super::rebalance::{LeaderRebalance, return_leaderships};
 use super::state_machine::StateMachine;
@@ -101,6 +102,8 @@ pub(crate) struct ActiveController {
     pub(crate) rebalance: LeaderRebalance,
     /// When internal topics are looked at.
     pub(crate) internal_topics: InternalTopics,
+    /// What brokers have said of logs that nobody leads.
+    pub(crate) log_reports: LogReports,
 }
 
 /// How often it is looked whether a majority still answers, while a proposal waits for it.
@@ -196,6 +199,7 @@ impl ActiveController {
         }
         self.rebalance.on_active(std::time::Instant::now());
         self.look_at_internal_topics();
+        self.log_reports.clear();
         if let Err(error) = form_cluster(self, named.cloned()).await {
             tracing::warn!(%error, "the cluster has no id yet");
         }
@@ -213,6 +217,7 @@ impl ActiveController {
     fn end_leading(&mut self) {
         self.rebalance.on_inactive();
         self.internal_topics.on_inactive();
+        self.log_reports.clear();
         if let Some(watch) = &self.watch {
             watch.on_inactive();
         }
@@ -314,7 +319,7 @@ impl ActiveController {
         }
     }
 
-    fn decide(&self, waiting: &mut VecDeque<Submission>, limit: usize) -> Batch {
+    fn decide(&mut self, waiting: &mut VecDeque<Submission>, limit: usize) -> Batch {
         let image = (*self.publication.image()).clone();
         let mut batch = Batch { image, records: Vec::new(), registers: false, decided: Vec::new() };
         let next_offset = Offset(batch.image.applied().map_or(0, |applied| applied.offset.get() + 1));
@@ -329,6 +334,9 @@ impl ActiveController {
             batch.registers |= registers;
             if let (ControllerRequest::RegisterBroker(request), Some(watch)) = (&mut submission.request, &self.watch) {
                 request.earlier_session_open = watch.is_another_heard(request.broker, request.incarnation_id);
+            }
+            if let ControllerRequest::ReportLogs(request) = &mut submission.request {
+                self.log_reports.complete(std::time::Instant::now(), &batch.image, request);
             }
             self.decide_one(&mut batch, submission, next_offset);
         }

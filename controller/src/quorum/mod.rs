@@ -40,6 +40,7 @@ mod forming;
 mod incarnations;
 mod internal_topics;
 mod leader_watch;
+mod log_reports;
 mod log_store;
 mod membership;
 mod membership_codec;

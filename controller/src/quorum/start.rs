@@ -23,6 +23,7 @@ use super::controller::{ControllerConfig, PeerConfig};
 use super::forming;
 use super::internal_topics::InternalTopics;
 use super::leader_watch::LeaderWatch;
+use super::log_reports::LogReports;
 use super::log_store::LogStore;
 use super::membership::{MembershipChanges, MembershipQueue, acknowledged_ago};
 use super::metadata_log::{CLUSTER_METADATA_FOLDER, MetadataLog};
@@ -147,6 +148,7 @@ async fn serve(config: ControllerConfig, opened: Opened, intake: Intake, progres
         opened_term: None,
         begun_term: None,
         watch,
+        log_reports: LogReports::default(),
         rebalance: LeaderRebalance::new(config.peers.as_ref().and_then(|peers| peers.leader_rebalance_interval)),
         internal_topics: InternalTopics::default(),
     };

@@ -21,5 +21,6 @@ mod many_topics;
 mod placement;
 mod preferred_leaders;
 mod register_broker;
+mod report_logs;
 mod unregister_broker;
 mod update_features;

@@ -6,12 +6,12 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
-use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::describe_topic_partitions_request::TopicRequest;
+use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use kafka_protocol::messages::{
     CreateTopicsRequest, DescribeTopicPartitionsRequest, ProduceResponse, ResponseHeader, TopicName,
 };
@@ -33,10 +33,10 @@ const CREATE_TOPICS: i16 = 5;
 const DESCRIBE: i16 = 0;
 const NOT_LEADER_OR_FOLLOWER: i16 = 6;
 const NOT_ENOUGH_REPLICAS: i16 = 19;
+/// Records that are written before the power goes.
+const RECORDS: usize = 20;
 /// How long the cluster may take to do what it is to do, on a machine that others use too.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Longer than a session.
-const AWAY: Duration = Duration::from_secs(4);
 
 fn main() -> Result<ExitCode, AnyError> {
     let dir = TempDir::new()?;
@@ -53,29 +53,40 @@ fn run(dir: &Path, verdict: &mut Verdict) -> Result<(), AnyError> {
     let settings = ["default.replication.factor=3", "min.insync.replicas=2"].map(str::to_owned);
     let mut cluster = Cluster::of(NodeOptions::of(dir, &ROLES, &settings)?)?;
     create_topic(&cluster.node(BROKERS.start).options().bootstrap())?;
-    cluster.watch().wait_until_whole(TOPIC, PATIENCE)?;
+    until_whole(&mut cluster)?;
     a_leader_that_was_away_acknowledges_nothing(&mut cluster, verdict)?;
-    cluster.watch().wait_until_whole(TOPIC, PATIENCE)?;
+    until_whole(&mut cluster)?;
     who_left_a_small_isr_leads_when_the_last_member_is_gone(&mut cluster, verdict)?;
-    cluster.watch().wait_until_whole(TOPIC, PATIENCE)?;
-    an_unclean_start_takes_nobody_for_eligible(&mut cluster, verdict)
+    until_whole(&mut cluster)?;
+    of_those_that_lost_power_the_longest_log_leads(&mut cluster, verdict)
 }
 
-/// A leader is frozen with a request for acks=1 in its socket; others elect another; it must not say yes when it comes back.
+/// A leader is frozen with a request for acks=1 in its socket; the moment others have another it comes back, and must not say yes.
 fn a_leader_that_was_away_acknowledges_nothing(cluster: &mut Cluster, verdict: &mut Verdict) -> Result<(), AnyError> {
-    let leader = leader(cluster)?;
-    let place = cluster.place_of(leader).ok_or("a leader that is no node")?;
+    let (other, _, place) = others_first(cluster)?;
+    let leader = cluster.node(place).options().id;
     let mut wire = Wire::connect(&cluster.node(place).options().bootstrap())?;
     let before = produce(&mut wire, 1)?;
     verdict.holds("a leader acknowledges", before == 0, || format!("error {before}"));
     cluster.node(place).freeze()?;
+    let pid = cluster.node(place).pid().ok_or("the leader does not run")?;
+    cluster.watch().wait_for(PATIENCE, || is_stopped(pid))?;
     wire.send(&produce_request(TOPIC, 0, batch()?).with_acks(1), PRODUCE)?;
-    thread::sleep(AWAY);
+    wait_for(cluster, other, |state| state.leader >= 0 && state.leader != leader)?;
     cluster.node(place).thaw()?;
-    let error = error_of(&wire.read_answer()?)?;
+    let error = answer(&wire.read_answer()?)?.error_code;
     let rule = "a leader that was away longer than a session acknowledges nothing that it alone has";
     verdict.holds(rule, error == NOT_LEADER_OR_FOLLOWER, || format!("error {error}"));
+    // The one that was away may not have heard yet what it missed.
+    wait_for(cluster, place, |state| state.leader >= 0 && state.leader != leader)?;
     Ok(())
+}
+
+/// Whether a signal has stopped a process: until then it may still run on another processor.
+fn is_stopped(pid: u32) -> io::Result<()> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let state = stat.rsplit(") ").next().unwrap_or_default();
+    if state.starts_with('T') { Ok(()) } else { Err(io::Error::other(format!("process {pid} is not stopped: {stat}"))) }
 }
 
 /// Two of three end, then the third. The second to end has all that was committed, and leads when it comes back; the first has not.
@@ -105,23 +116,45 @@ fn who_left_a_small_isr_leads_when_the_last_member_is_gone(
     Ok(())
 }
 
-/// All three lose power: nobody is trusted to have everything, and somebody leads all the same.
-fn an_unclean_start_takes_nobody_for_eligible(cluster: &mut Cluster, verdict: &mut Verdict) -> Result<(), AnyError> {
-    let mut wire = Wire::connect(&cluster.node(leader_place(cluster)?).options().bootstrap())?;
-    produce(&mut wire, -1)?;
+/// All three lose power, and two of them what they had not flushed: nobody is trusted to have everything, and the longest log leads.
+fn of_those_that_lost_power_the_longest_log_leads(
+    cluster: &mut Cluster,
+    verdict: &mut Verdict,
+) -> Result<(), AnyError> {
+    let (longest, other, leader) = others_first(cluster)?;
+    let mut wire = Wire::connect(&cluster.node(leader).options().bootstrap())?;
+    let mut end = 0;
+    for _ in 0..RECORDS {
+        let appended = produced(&mut wire, -1)?;
+        end = appended.base_offset + 1;
+    }
     drop(wire);
-    let epoch = epoch(cluster)?;
     for place in BROKERS {
         cluster.node(place).kill()?;
         forget_boot(&cluster.node(place).options().data_dir())?;
     }
+    for place in [other, leader] {
+        lose_half(&cluster.node(place).options().data_dir())?;
+    }
     cluster.start_all()?;
-    cluster.watch().wait_until_whole(TOPIC, PATIENCE)?;
-    let after = self::epoch(cluster)?;
-    verdict.holds("a leader is elected anew", after > epoch, || format!("from epoch {epoch} to {after}"));
+    let longest_id = cluster.node(longest).options().id;
+    let state = wait_for(cluster, longest, |state| state.leader >= 0)?;
+    verdict.holds("the longest log leads", state.leader == longest_id, || format!("{state:?}, not {longest_id}"));
+    until_whole(cluster)?;
     let mut wire = Wire::connect(&cluster.node(leader_place(cluster)?).options().bootstrap())?;
-    let error = produce(&mut wire, -1)?;
-    verdict.holds("and it serves", error == 0, || format!("error {error}"));
+    let next = produced(&mut wire, -1)?;
+    let (error, offset) = (next.error_code, next.base_offset);
+    verdict.holds("and serves, with everything", (error, offset) == (0, end), || {
+        format!("error {error}, the next record is at {offset} instead of {end}")
+    });
+    Ok(())
+}
+
+/// Takes the second half of the partition's log.
+fn lose_half(data_dir: &Path) -> Result<(), AnyError> {
+    let path = data_dir.join(format!("{TOPIC}-0/00000000000000000000.log"));
+    let file = fs::OpenOptions::new().write(true).open(path)?;
+    file.set_len(file.metadata()?.len() / 2)?;
     Ok(())
 }
 
@@ -129,7 +162,6 @@ fn an_unclean_start_takes_nobody_for_eligible(cluster: &mut Cluster, verdict: &m
 #[derive(Debug)]
 struct State {
     leader: i32,
-    epoch: i32,
     isr: Vec<i32>,
     eligible: Vec<i32>,
 }
@@ -144,6 +176,14 @@ fn wait_for(cluster: &mut Cluster, place: usize, is_so: impl Fn(&State) -> bool)
     Ok(state?)
 }
 
+/// Every broker knows of a leader and of all replicas in sync.
+fn until_whole(cluster: &mut Cluster) -> Result<(), AnyError> {
+    for place in BROKERS {
+        wait_for(cluster, place, |state| state.leader >= 0 && state.isr.len() == BROKERS.len())?;
+    }
+    Ok(())
+}
+
 fn describe(address: &str) -> io::Result<State> {
     let topic = TopicRequest::default().with_name(topic_name());
     let request = DescribeTopicPartitionsRequest::default().with_topics(vec![topic]).with_response_partition_limit(1);
@@ -153,7 +193,6 @@ fn describe(address: &str) -> io::Result<State> {
     let ids = |ids: &[kafka_protocol::messages::BrokerId]| ids.iter().map(|id| id.0).collect::<Vec<_>>();
     Ok(State {
         leader: partition.leader_id.0,
-        epoch: partition.leader_epoch,
         isr: ids(&partition.isr_nodes),
         eligible: ids(&partition.eligible_leader_replicas.unwrap_or_default()),
     })
@@ -182,11 +221,6 @@ fn leader_place(cluster: &Cluster) -> Result<usize, AnyError> {
     Ok(cluster.place_of(leader(cluster)?).ok_or("a leader that is no node")?)
 }
 
-fn epoch(cluster: &mut Cluster) -> Result<i32, AnyError> {
-    let address = cluster.node(BROKERS.start).options().bootstrap();
-    Ok(describe(&address)?.epoch)
-}
-
 /// The places of the nodes, the leader last.
 fn others_first(cluster: &Cluster) -> Result<(usize, usize, usize), AnyError> {
     let last = leader_place(cluster)?;
@@ -196,22 +230,28 @@ fn others_first(cluster: &Cluster) -> Result<(usize, usize, usize), AnyError> {
 
 fn batch() -> Result<Bytes, AnyError> {
     let mut batch = BatchBuilder::new(Codec::None);
-    batch.append(1, None, Some(b"value"), &[])?;
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as i64;
+    batch.append(now_ms, None, Some(b"value"), &[])?;
     Ok(Bytes::from(batch.build()?.to_vec()))
 }
 
 /// The error that a produce is answered with.
 fn produce(wire: &mut Wire, acks: i16) -> Result<i16, AnyError> {
-    wire.send(&produce_request(TOPIC, 0, batch()?).with_acks(acks), PRODUCE)?;
-    error_of(&wire.read_answer()?)
+    Ok(produced(wire, acks)?.error_code)
 }
 
-fn error_of(answer: &[u8]) -> Result<i16, AnyError> {
-    let mut answer = Bytes::copy_from_slice(answer);
-    ResponseHeader::decode(&mut answer, 1)?;
-    let response = ProduceResponse::decode(&mut answer, PRODUCE)?;
-    let partition = response.responses.first().and_then(|topic| topic.partition_responses.first());
-    Ok(partition.ok_or("an answer without a partition")?.error_code)
+/// What a produce is answered with.
+fn produced(wire: &mut Wire, acks: i16) -> Result<PartitionProduceResponse, AnyError> {
+    wire.send(&produce_request(TOPIC, 0, batch()?).with_acks(acks), PRODUCE)?;
+    answer(&wire.read_answer()?)
+}
+
+fn answer(bytes: &[u8]) -> Result<PartitionProduceResponse, AnyError> {
+    let mut bytes = Bytes::copy_from_slice(bytes);
+    ResponseHeader::decode(&mut bytes, 1)?;
+    let mut response = ProduceResponse::decode(&mut bytes, PRODUCE)?;
+    let partition = response.responses.pop().and_then(|mut topic| topic.partition_responses.pop());
+    partition.ok_or_else(|| "an answer without a partition".into())
 }
 
 /// Makes the boot id in the directory another than the running system's, as a reboot does.
