@@ -77,7 +77,7 @@ async def acknowledgements():
 
 
 async def large(admin):
-    await admin.create_topics([NewTopic("aiokafka-large", 1, -1, topic_configs={"max.message.bytes": "70000000"})])
+    await admin.create_topics([NewTopic("aiokafka-large", 1, REPLICATION, topic_configs={"max.message.bytes": "70000000"})])
     client = await producer(max_request_size=70_000_000)
     value = bytes(range(256)) * (64 * 4096)
     line("large.sent", (await client.send_and_wait("aiokafka-large", value=value)).offset)
@@ -161,12 +161,16 @@ async def tls():
     line("tls.read", digest([r.value for r in await read("aiokafka-tls", 20, **secure)]))
 
 
+# As many as there are brokers: this client takes no -1 for "as the broker says".
+REPLICATION = len(BOOTSTRAP.split(","))
+
+
 async def main():
     admin = AIOKafkaAdminClient(bootstrap_servers=BOOTSTRAP)
     await admin.start()
     single = [f"aiokafka-{codec}-{idempotent}" for codec in ["None", "gzip", "snappy", "lz4", "zstd"] for idempotent in [False, True]]
     single += ["aiokafka-shapes", "aiokafka-tls", "aiokafka-acks-0", "aiokafka-acks-1", "aiokafka-acks-all"]
-    await admin.create_topics([NewTopic(TOPIC, 3, -1)] + [NewTopic(name, 1, -1) for name in single])
+    await admin.create_topics([NewTopic(TOPIC, 3, REPLICATION)] + [NewTopic(name, 1, REPLICATION) for name in single])
     for name, step in {"codecs": codecs, "shapes": shapes, "acknowledgements": acknowledgements, "large": lambda: large(admin), "partitioning": partitioning,
                        "positions": positions, "groups": groups, "administration": lambda: administration(admin), "tls": tls}.items():
         print(f"section {name}", file=sys.stderr)
