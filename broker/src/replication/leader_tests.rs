@@ -131,6 +131,7 @@ fn a_leader_commits_nothing_while_there_are_eligible_leaders_whatever_it_takes_t
     let mut leader = leader(&[1, 2]);
     leader.set_min_insync(1, 0);
     fetch(&mut leader, 1, 2, 100);
+    leader.on_append(Offset(105), 2);
     let shrunk = AlteredPartition { eligible_leader_replicas: vec![BrokerId(2)], ..altered(&[1], 21) };
     let proposal = leader.on_lag_check(MAX_LAG_MS * 2).expect("a proposal without the one that lags");
     leader.on_answer(proposal.partition_epoch, Ok(&shrunk), MAX_LAG_MS * 2);
