@@ -164,13 +164,15 @@ fn writers_that_claim_much_and_send_little_get_memory_for_what_they_sent() {
     /// For each of them: it claims 100 MB and sends a few dozen bytes.
     const MAX_BYTES_EACH: f64 = 10.0 * 1024.0;
     const PIECES: usize = 30;
+    /// So many that the broker's own comings and goings do not count.
+    const WRITERS: usize = 500;
     let mut ground = Ground::prepare();
     ground.wire().create_topics(&[NewTopic { name: TOPIC.to_owned(), partitions: 1, configs: &[] }]).expect("created");
     // The threads' own buffers are nobody's.
     drop((0..PEERS).map(|_| ground.wire().api_versions()).collect::<Vec<_>>());
     ground.others_are_served();
     let before = ground.resident_bytes();
-    let mut slow: Vec<_> = (0..PEERS).map(|_| ground.connect()).collect();
+    let mut slow: Vec<_> = (0..WRITERS).map(|_| ground.connect()).collect();
     for stream in &mut slow {
         stream.set_nodelay(true).expect("small packets");
         stream.write_all(&100_000_000_u32.to_be_bytes()).expect("claimed");
@@ -179,10 +181,10 @@ fn writers_that_claim_much_and_send_little_get_memory_for_what_they_sent() {
         slow.iter_mut().for_each(|stream| stream.write_all(&[0]).expect("one byte"));
         ground.others_are_served();
     }
-    let sent = (PEERS * (4 + PIECES)) as f64;
+    let sent = (WRITERS * (4 + PIECES)) as f64;
     until("the bytes arrive", || ground.weir.metric("weir_network_received_bytes_total").expect("metrics") >= sent);
-    let each = (ground.resident_bytes() - before) / PEERS as f64;
-    println!("{PEERS} slow writers: {each:.0} bytes each");
+    let each = (ground.resident_bytes() - before) / WRITERS as f64;
+    println!("{WRITERS} slow writers: {each:.0} bytes each");
     assert!(each <= MAX_BYTES_EACH, "{each:.0} bytes each");
     ground.stops_in_time();
 }
