@@ -9,19 +9,14 @@ mod round;
 use std::env;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
-use rdkafka::producer::{Producer, ThreadedProducer};
 use tempfile::TempDir;
 use weir_tests::cluster::{Cluster, NodeOptions};
 use weir_tests::disk::{Disk, NoDisk};
-use weir_tests::gaps::Gaps;
-use weir_tests::ledger::Ledger;
-use weir_tests::load::{Acknowledgements, AnyError, Load};
+use weir_tests::load::{AnyError, Load};
 use weir_tests::verdict::Verdict;
+use weir_tests::verified_load::VerifiedLoad;
 
 use round::{Strike, strike};
 
@@ -36,17 +31,6 @@ const SETTLE: Duration = Duration::from_secs(120);
 pub(crate) const RECOVERY: Duration = Duration::from_secs(60);
 /// `tests/run` counts it as skipped.
 const SKIPPED: u8 = 77;
-
-/// What is under way while disks are struck.
-pub(crate) struct Running {
-    load: Load,
-    ledger: Arc<Mutex<Ledger>>,
-    pub(crate) gaps: Arc<Gaps>,
-    producer: Arc<ThreadedProducer<Acknowledgements>>,
-    goes_on: Arc<AtomicBool>,
-    sender: thread::JoinHandle<Result<u64, AnyError>>,
-    reader: thread::JoinHandle<Result<(), AnyError>>,
-}
 
 fn main() -> Result<ExitCode, AnyError> {
     let rounds: usize = env::args().nth(1).map_or(Ok(ROUNDS), |text| text.parse())?;
@@ -102,7 +86,7 @@ fn run(dir: &Path, rounds: usize, verdict: &mut Verdict, place: Where, strikes: 
         let victim = number % cluster.len();
         strike(&mut cluster, &disks[victim], victim, &running, kind, verdict)?;
     }
-    let ended = end(running, verdict);
+    let ended = running.end(verdict);
     for index in 0..cluster.len() {
         cluster.node(index).kill()?;
     }
@@ -114,7 +98,7 @@ fn settings() -> Vec<String> {
     settings.map(str::to_owned).to_vec()
 }
 
-fn begin(cluster: &Cluster) -> Result<Running, AnyError> {
+fn begin(cluster: &Cluster) -> Result<VerifiedLoad, AnyError> {
     let load = Load {
         bootstrap: cluster.bootstrap(),
         topic: TOPIC.to_owned(),
@@ -126,34 +110,5 @@ fn begin(cluster: &Cluster) -> Result<Running, AnyError> {
     };
     load.create_topic(i32::try_from(NODES)?, &[])?;
     cluster.watch().wait_until_whole(TOPIC, RECOVERY)?;
-    let ledger = Arc::new(Mutex::new(Ledger::default()));
-    let gaps = Arc::new(Gaps::new(PARTITIONS));
-    let goes_on = Arc::new(AtomicBool::new(true));
-    let producer = load.producer(Arc::clone(&ledger), Arc::clone(&gaps))?;
-    let sender = load.spawn_sender(Arc::clone(&producer), Arc::clone(&goes_on));
-    let reader = load.spawn_reader(Arc::clone(&ledger), Arc::clone(&goes_on))?;
-    Ok(Running { load, ledger, gaps, producer, goes_on, sender, reader })
-}
-
-/// Ends the load and compares what is there with what was promised.
-fn end(running: Running, verdict: &mut Verdict) -> Result<(), AnyError> {
-    running.goes_on.store(false, Ordering::Relaxed);
-    let sent = running.sender.join().map_err(|_| "the sender died")??;
-    running.producer.flush(SETTLE)?;
-    running.reader.join().map_err(|_| "the reader died")??;
-    let everything = running.load.read_everything()?;
-    let refused = running.producer.context().refused.load(Ordering::Relaxed);
-    let unplaced = running.producer.context().unplaced.load(Ordering::Relaxed);
-    drop(running.producer);
-    let ledger = Arc::into_inner(running.ledger).ok_or("the ledger is still held")?;
-    let ledger = ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let acknowledged = u64::try_from(ledger.acknowledged())? + unplaced;
-    println!("disks: {sent} sent, {acknowledged} acknowledged, {} read", everything.len());
-    let violations: Vec<String> = ledger.settle(everything).iter().map(|broken| format!("{broken:?}")).collect();
-    verdict.check("what was acknowledged is there, once, in order, at its offset", &violations);
-    let complete = refused == 0 && acknowledged == sent && sent > 0;
-    verdict.holds("every record is acknowledged in the end", complete, || {
-        format!("{refused} refused, {acknowledged} of {sent} acknowledged")
-    });
-    Ok(())
+    VerifiedLoad::begin(load)
 }

@@ -7,8 +7,9 @@ use weir_tests::cluster::Cluster;
 use weir_tests::disk::Disk;
 use weir_tests::load::AnyError;
 use weir_tests::verdict::Verdict;
+use weir_tests::verified_load::VerifiedLoad;
 
-use crate::{RECOVERY, Running, TOPIC};
+use crate::{RECOVERY, TOPIC};
 
 /// The longest gap of writes to a partition that the struck node led, and to one that it followed.
 const LED_BAR: Duration = Duration::from_secs(5);
@@ -32,7 +33,7 @@ pub(crate) fn strike(
     cluster: &mut Cluster,
     disk: &Disk,
     victim: usize,
-    running: &Running,
+    running: &VerifiedLoad,
     kind: Strike,
     verdict: &mut Verdict,
 ) -> Result<(), AnyError> {
@@ -46,13 +47,13 @@ pub(crate) fn strike(
         is_led.filter_map(|partition| usize::try_from(partition.partition).ok()).collect()
     };
     thread::sleep(CALM);
-    running.gaps.begin();
+    running.gaps().begin();
     match kind {
         Strike::Freeze => disk.freeze()?,
         Strike::Fail => disk.cut()?,
     }
     thread::sleep(AWAY);
-    let gaps = running.gaps.longest();
+    let gaps = running.gaps().longest();
     let longest = |of_led: bool| {
         let gaps = gaps.iter().enumerate().filter(|(index, _)| led.contains(index) == of_led);
         gaps.map(|(_, gap)| *gap).max().unwrap_or_default()
