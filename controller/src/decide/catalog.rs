@@ -36,6 +36,24 @@ pub trait ConfigCatalog: Send + Sync {
     }
 }
 
+/// The catalog of a controller that runs without brokers: it knows no key and refuses no value.
+#[derive(Clone, Copy, Debug)]
+pub struct AnyConfig;
+
+impl ConfigCatalog for AnyConfig {
+    fn validate(&self, _: &ConfigResource, _: &ResourceConfigs, _: &ResourceConfigs) -> Result<(), ApiError> {
+        Ok(())
+    }
+
+    fn is_list(&self, _: ConfigResourceType, _: &str) -> bool {
+        false
+    }
+
+    fn default_value(&self, _: ConfigResourceType, _: &str) -> Option<String> {
+        None
+    }
+}
+
 /// Whether a replica outside the ISR may be elected leader of a topic's partitions: the topic's own config, else the
 /// brokers' dynamic default, else the static one.
 pub(super) fn unclean_election_enabled(image: &MetadataImage, topic: &str, catalog: &dyn ConfigCatalog) -> bool {

@@ -66,7 +66,7 @@ pub use assign_replicas_to_dirs::{
     AssignReplicasToDirsRequest, AssignReplicasToDirsResponse, MAX_ASSIGNMENTS_PER_REQUEST, ReplicaDirectory,
 };
 pub use broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerState};
-pub use catalog::ConfigCatalog;
+pub use catalog::{AnyConfig, ConfigCatalog};
 pub use config_changes::{AlterConfigsResponse, ResourceResult};
 pub use create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsResult, NewPartitions};
 pub use create_topics::{CreateTopicResult, CreateTopicsRequest, CreateTopicsResponse, CreatedTopic, NewTopic};

@@ -14,27 +14,8 @@ use super::failure::{ControllerFailure, SubmitError};
 use super::metadata_log::{CLUSTER_METADATA_FOLDER, MetadataLog};
 use super::start_error::StartError;
 use super::types::{Change, Entry};
-use crate::decide::{ApiError, ConfigCatalog, Defaults, LogState, RegisterBrokerRequest};
-use crate::image::{ConfigResource, ResourceConfigs};
-use crate::record::{
-    BrokerEndpoint, BrokerFeature, ConfigResourceType, MetadataRecord, RemoveTopicRecord, encode_change,
-};
-
-struct AnyConfig;
-
-impl ConfigCatalog for AnyConfig {
-    fn validate(&self, _: &ConfigResource, _: &ResourceConfigs, _: &ResourceConfigs) -> Result<(), ApiError> {
-        Ok(())
-    }
-
-    fn is_list(&self, _: ConfigResourceType, _: &str) -> bool {
-        false
-    }
-
-    fn default_value(&self, _: ConfigResourceType, _: &str) -> Option<String> {
-        None
-    }
-}
+use crate::decide::{AnyConfig, Defaults, LogState, RegisterBrokerRequest};
+use crate::record::{BrokerEndpoint, BrokerFeature, MetadataRecord, RemoveTopicRecord, encode_change};
 
 fn start(directory: &TempDir) -> Result<Controller, StartError> {
     Controller::start(ControllerConfig {

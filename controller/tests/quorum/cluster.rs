@@ -9,34 +9,16 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 use weir_controller::decide::{
-    ApiError, ConfigCatalog, ControllerRequest, ControllerResponse, CreateTopicsRequest, Defaults, DeleteTopicsRequest,
-    LogState, NewTopic, RegisterBrokerRequest, TopicRef,
+    AnyConfig, ControllerRequest, ControllerResponse, CreateTopicsRequest, Defaults, DeleteTopicsRequest, LogState,
+    NewTopic, RegisterBrokerRequest, TopicRef,
 };
-use weir_controller::image::{ConfigResource, ResourceConfigs};
 use weir_controller::quorum::{CLUSTER_METADATA_FOLDER, Controller, ControllerConfig, StartError, SubmitError};
-use weir_controller::record::{BrokerEndpoint, BrokerFeature, ConfigResourceType};
+use weir_controller::record::{BrokerEndpoint, BrokerFeature};
 use weir_protocol::ids::BrokerId;
 
 pub(crate) const BROKER: BrokerId = BrokerId(1);
 
 const FEATURES: [(&str, i16, i16); 2] = [("metadata.version", 7, 25), ("weir.metadata.version", 1, 1)];
-
-/// A catalog that knows every key and refuses no value.
-struct AnyConfig;
-
-impl ConfigCatalog for AnyConfig {
-    fn validate(&self, _: &ConfigResource, _: &ResourceConfigs, _: &ResourceConfigs) -> Result<(), ApiError> {
-        Ok(())
-    }
-
-    fn is_list(&self, _: ConfigResourceType, _: &str) -> bool {
-        false
-    }
-
-    fn default_value(&self, _: ConfigResourceType, _: &str) -> Option<String> {
-        None
-    }
-}
 
 pub(crate) fn config(directory: &Path) -> ControllerConfig {
     let supported_features = FEATURES.map(|(name, lowest, highest)| (name.into(), (lowest, highest)));

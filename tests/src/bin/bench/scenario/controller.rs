@@ -14,12 +14,11 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 use weir_controller::decide::{
-    ApiError, ConfigCatalog, ControllerRequest, ControllerResponse, CreateTopicsRequest, Defaults, FenceBrokerRequest,
-    LogState, NewTopic, RegisterBrokerRequest,
+    AnyConfig, ControllerRequest, ControllerResponse, CreateTopicsRequest, Defaults, FenceBrokerRequest, LogState,
+    NewTopic, RegisterBrokerRequest,
 };
-use weir_controller::image::{ConfigResource, ResourceConfigs};
 use weir_controller::quorum::{Controller, ControllerConfig};
-use weir_controller::record::{BrokerFeature, ConfigResourceType};
+use weir_controller::record::BrokerFeature;
 use weir_protocol::ids::BrokerId;
 use weir_tests::usage;
 
@@ -170,24 +169,7 @@ fn config(dir: &Path) -> ControllerConfig {
         cluster_id: None,
         endpoints: Vec::new(),
         peers: None,
-        catalog: Arc::new(NothingSet),
+        catalog: Arc::new(AnyConfig),
         defaults: Defaults { supported_features: BTreeMap::from(supported_features), ..Defaults::default() },
-    }
-}
-
-/// The brokers here have no configs.
-struct NothingSet;
-
-impl ConfigCatalog for NothingSet {
-    fn validate(&self, _: &ConfigResource, _: &ResourceConfigs, _: &ResourceConfigs) -> Result<(), ApiError> {
-        Ok(())
-    }
-
-    fn is_list(&self, _: ConfigResourceType, _: &str) -> bool {
-        false
-    }
-
-    fn default_value(&self, _: ConfigResourceType, _: &str) -> Option<String> {
-        None
     }
 }
