@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Notify;
@@ -122,7 +123,7 @@ impl Server {
             partitions: partitions.clone(),
             secured,
         });
-        let departures = Arc::new(Departures::default());
+        let departures = Arc::new(Departures::new(config.node_id, lifecycle.epoch(), Instant::now()));
         controller.subscribe(Box::new(Publisher {
             id: config.node_id,
             settings: config.settings.clone(),

@@ -53,10 +53,14 @@ pub(super) fn handle(call: Call, request: MetadataRequest) -> Dispatch {
     })
 }
 
-/// Until when the controller may take to decide who leads what is asked for, where this broker has just lost sight of a leader.
+/// Until when to wait with an answer that would soon be another: where this broker has just started and is not in service yet, or
+/// has just lost sight of a leader of what is asked for, of whom the controller may not have decided yet.
 fn until_decided(call: &Call, image: &MetadataImage, asked: Option<&[Asked]>) -> Option<Instant> {
     let lost = call.broker.replicas.lost_leaders();
     let now = Instant::now();
+    if let Some(until) = call.broker.departures.wait_until(now.into_std()) {
+        return Some(until.into());
+    }
     let Some(asked) = asked else { return lost.wait_until(image, image.topics().flat_map(leaders), now) };
     let topics = asked.iter().filter_map(|asked| match asked {
         Asked::Name(name) => image.topic_by_name(name),
@@ -143,7 +147,7 @@ fn answer(
 fn brokers(call: &Call, image: &MetadataImage) -> Vec<MetadataResponseBroker> {
     let listener = &call.connection.listener;
     let now = std::time::Instant::now();
-    let listed = image.brokers().filter(|broker| !broker.fenced || call.broker.departures.is_listed(broker, now));
+    let listed = image.brokers().filter(|broker| !broker.fenced || call.broker.departures.is_listed(broker.id, now));
     listed
         .filter_map(|broker| {
             let endpoint = broker.endpoint(listener)?;
