@@ -11,15 +11,17 @@ pub struct Gaps {
 
 #[derive(Debug)]
 struct Gap {
+    /// Of the last acknowledgement; before the first, of the beginning.
     last: Instant,
     longest: Duration,
+    is_written: bool,
 }
 
 impl Gaps {
     /// Of so many partitions, from now on.
     pub fn new(partitions: i32) -> Gaps {
         let now = Instant::now();
-        let gap = || Mutex::new(Gap { last: now, longest: Duration::ZERO });
+        let gap = || Mutex::new(Gap { last: now, longest: Duration::ZERO, is_written: false });
         Gaps { partitions: (0..partitions).map(|_| gap()).collect() }
     }
 
@@ -35,6 +37,12 @@ impl Gaps {
         let mut gap = gap.lock().unwrap_or_else(PoisonError::into_inner);
         gap.longest = gap.longest.max(now.saturating_duration_since(gap.last));
         gap.last = now;
+        gap.is_written = true;
+    }
+
+    /// Whether a write to each partition has been acknowledged.
+    pub fn are_all_written(&self) -> bool {
+        self.partitions.iter().all(|gap| gap.lock().unwrap_or_else(PoisonError::into_inner).is_written)
     }
 
     /// Forgets the longest gaps so far; what has been going on since the last acknowledgement still counts.
@@ -64,6 +72,7 @@ mod tests {
         let gaps = Gaps::new(2);
         let later = |ms| Instant::now() + Duration::from_millis(ms);
         gaps.acknowledged_at(0, later(500));
+        assert!(!gaps.are_all_written());
         assert!(gaps.longest_at(later(500))[0] >= Duration::from_millis(400));
         gaps.begin();
         let longest = gaps.longest_at(later(600));

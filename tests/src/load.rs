@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::{ClientContext, DefaultClientContext};
-use rdkafka::config::ClientConfig;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
@@ -52,11 +52,22 @@ pub struct Acknowledgements {
     pub refused: AtomicU64,
     /// Records that were acknowledged without their place: repetitions of what was there already.
     pub unplaced: AtomicU64,
+    /// How often the client sent a batch while it knew that the one before it was not taken.
+    pub skips: AtomicU64,
 }
 
 impl ClientContext for Acknowledgements {
     // A broken connection is what this is about.
     fn error(&self, _error: KafkaError, _reason: &str) {}
+
+    /// Where a partition moves while the old leader refuses a batch, librdkafka (2.12) may send the new one what comes after that
+    /// batch. It is refused for the gap, takes a new producer epoch, and sends all again that was under way, some of it written
+    /// already: repetitions that no broker can know for what they are.
+    fn log(&self, _level: RDKafkaLogLevel, kind: &str, message: &str) {
+        if kind == "ERRSEQ" && message.contains("skipped sequence numbers") {
+            self.skips.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl ProducerContext for Acknowledgements {
@@ -121,11 +132,13 @@ impl Load {
         config.set("enable.idempotence", "true").set("message.timeout.ms", "0").set("linger.ms", "1");
         config.set("retry.backoff.ms", "10").set("retry.backoff.max.ms", "100");
         config.set("queue.buffering.max.messages", "5000");
+        // What tells of skipped batches.
+        config.set("debug", "eos").set_log_level(RDKafkaLogLevel::Debug);
         for (key, value) in &self.producer {
             config.set(*key, value);
         }
-        let context = Acknowledgements { ledger, gaps, refused: AtomicU64::new(0), unplaced: AtomicU64::new(0) };
-        Ok(Arc::new(config.create_with_context(context)?))
+        let (refused, unplaced, skips) = Default::default();
+        Ok(Arc::new(config.create_with_context(Acknowledgements { ledger, gaps, refused, unplaced, skips })?))
     }
 
     /// Sends sequences that grow, round the partitions, until told to stop, and gives how many.
