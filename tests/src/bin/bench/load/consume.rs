@@ -1,4 +1,4 @@
-//! Consume from the beginning as fast as it goes.
+//! Consume from the beginning to the end as fast as it goes, so many times.
 
 use std::error::Error;
 use std::time::Instant;
@@ -8,7 +8,12 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::{Both, Load, LoadRun, PATIENCE, client_config};
 
-pub(super) fn run(load: &Load, topic: &str, partitions: u32, bytes: u64) -> Result<LoadRun, Box<dyn Error>> {
+pub(super) fn run(
+    load: &Load,
+    topic: &str,
+    (partitions, passes): (u32, u32),
+    bytes: u64,
+) -> Result<LoadRun, Box<dyn Error>> {
     let consumer: BaseConsumer = client_config(&load.bootstrap)
         .set("group.id", "bench")
         .set("enable.auto.commit", "false")
@@ -22,11 +27,14 @@ pub(super) fn run(load: &Load, topic: &str, partitions: u32, bytes: u64) -> Resu
     }
     let before = Both::now(&load.broker_pids)?;
     let started = Instant::now();
-    consumer.assign(&assignment)?;
     let mut received = 0;
-    while received < bytes {
-        let record = consumer.poll(PATIENCE).ok_or("nothing more to consume")??;
-        received += record.payload_len() as u64;
+    for pass in 1..=u64::from(passes) {
+        // Begins anew.
+        consumer.assign(&assignment)?;
+        while received < pass * bytes {
+            let record = consumer.poll(PATIENCE).ok_or("nothing more to consume")??;
+            received += record.payload_len() as u64;
+        }
     }
     let seconds = started.elapsed().as_secs_f64();
     Ok(before.until_now(&load.broker_pids, seconds, received)?)

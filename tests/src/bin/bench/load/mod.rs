@@ -47,7 +47,7 @@ pub(crate) enum Work {
     /// As fast as it goes, acks=all, batches of about this size.
     Produce { topic: String, partitions: u32, batch_bytes: u32, bytes: u64 },
     /// As fast as it goes, from the beginning.
-    Consume { topic: String, partitions: u32, bytes: u64 },
+    Consume { topic: String, partitions: u32, bytes: u64, passes: u32 },
     /// One record at a time at a fixed rate, and consumed where asked.
     Paced { topic: String, partitions: u32, records_per_second: u64, seconds: u64, consumed: bool },
     /// Create topics and wait until every partition has acknowledged one record.
@@ -97,7 +97,9 @@ pub(crate) fn work(task: &str) -> Result<(), Box<dyn Error>> {
         Work::Produce { topic, partitions, batch_bytes, bytes } => {
             produce::run(&load, topic, *partitions, *batch_bytes, *bytes)?
         }
-        Work::Consume { topic, partitions, bytes } => consume::run(&load, topic, *partitions, *bytes)?,
+        Work::Consume { topic, partitions, bytes, passes } => {
+            consume::run(&load, topic, (*partitions, *passes), *bytes)?
+        }
         Work::Paced { topic, partitions, records_per_second, seconds, consumed } => {
             paced::run(&load, topic, *partitions, *records_per_second, *seconds, *consumed)?
         }

@@ -14,6 +14,9 @@ const BATCHES: [(u32, &str, &str); 2] =
     [(64 << 10, "produce.64k.cpu", "produce.64k.rate"), (16 << 10, "produce.16k.cpu", "produce.16k.rate")];
 /// What a fetch gives a partition at most (`max.partition.fetch.bytes`).
 const FETCH_BYTES: usize = 1 << 20;
+/// How often what was produced is consumed: sending a gigabyte takes no more than a fraction of a second of the processor, whose clock
+/// ticks in hundredths.
+const CONSUME_PASSES: u32 = 5;
 
 pub(super) fn measure(bench: &Bench<'_>, who: Who, sheet: &mut Sheet) -> io::Result<()> {
     let mut subject = Subject::start(who, bench.work_dir, &[])?;
@@ -34,13 +37,14 @@ pub(super) fn measure(bench: &Bench<'_>, who: Who, sheet: &mut Sheet) -> io::Res
         }
         add_loop(bench, floor, cpu, rate, sheet)?;
     }
-    let floor = Loop::SendFile { piece_bytes: FETCH_BYTES, total_bytes: bytes };
+    let floor = Loop::SendFile { piece_bytes: FETCH_BYTES, total_bytes: bytes * u64::from(CONSUME_PASSES) };
     for round in 0..repeat {
         add_loop(bench, floor, "consume.cpu", "consume.rate", sheet)?;
         let topic = format!("produce-{}-{round}", BATCHES[0].0);
         let bytes = bytes / load::VALUE_BYTES as u64 * load::VALUE_BYTES as u64;
         memory::make_ready(0);
-        let run = load::run(&subject.load(Work::Consume { topic, partitions: PARTITIONS, bytes }))?;
+        let work = Work::Consume { topic, partitions: PARTITIONS, bytes, passes: CONSUME_PASSES };
+        let run = load::run(&subject.load(work))?;
         add(&run, "consume.cpu", "consume.rate", who, sheet);
     }
     add_loop(bench, floor, "consume.cpu", "consume.rate", sheet)?;
@@ -70,7 +74,7 @@ fn warm_up(bench: &Bench<'_>, subject: &mut Subject) -> io::Result<()> {
         let work = Work::Produce { topic: topic.clone(), partitions: PARTITIONS, batch_bytes, bytes };
         load::run(&subject.load(work))?;
         let bytes = bytes / load::VALUE_BYTES as u64 * load::VALUE_BYTES as u64;
-        load::run(&subject.load(Work::Consume { topic, partitions: PARTITIONS, bytes }))?;
+        load::run(&subject.load(Work::Consume { topic, partitions: PARTITIONS, bytes, passes: 1 }))?;
     }
     Ok(())
 }
