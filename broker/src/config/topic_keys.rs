@@ -73,7 +73,7 @@ pub static TOPIC_KEYS: &[TopicKey] = &[
     key("max.compaction.lag.ms", Long(1, MAX_LONG), "9223372036854775807", &[("log.cleaner.max.compaction.lag.ms", 1)],
         "The longest a record stays ineligible for compaction, in milliseconds.").without_effect(CLEANER),
     key("max.message.bytes", Int(0, MAX_INT), "1048588", &[("message.max.bytes", 1)],
-        "The largest batch the topic takes, in bytes, as compressed by the producer."),
+        "The largest batch the topic takes, in bytes, as compressed by the producer; decompressed it may take 64 times that, in any case 64 MiB and at most 512 MiB."),
     key("message.timestamp.after.max.ms", Long(0, MAX_LONG), "3600000", &[("log.message.timestamp.after.max.ms", 1)],
         "How far a record's timestamp may lie ahead of the broker's clock, in milliseconds."),
     key("message.timestamp.before.max.ms", Long(0, MAX_LONG), "9223372036854775807", &[("log.message.timestamp.before.max.ms", 1)],
