@@ -169,7 +169,7 @@ impl Broker {
     }
 
     /// Waits until everything below `required`, which was appended in `leader_epoch`, is `flushed`, if that was asked for, and acknowledged
-    /// by the in-sync replicas. Ends at once when this broker leads no longer.
+    /// by the in-sync replicas. Ends at once when this broker leads no longer, or is cut off.
     pub async fn replicated(
         &self,
         partition: &Arc<Partition>,
@@ -188,6 +188,7 @@ impl Broker {
             if partition.is_committed(required, leader_epoch)? {
                 return Ok(());
             }
+            partition.refuse_if_cut_off()?;
             match watch.wake().await {
                 Wake::Notified => {}
                 Wake::Deadline | Wake::Closed | Wake::Full => return Err(ErrorCode::RequestTimedOut.into()),

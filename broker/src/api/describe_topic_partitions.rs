@@ -5,9 +5,7 @@ use weir_protocol::error_code::ErrorCode;
 use weir_protocol::messages::describe_topic_partitions_response::{
     Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
 };
-use weir_protocol::messages::{
-    BrokerId, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, StrBytes, TopicName,
-};
+use weir_protocol::messages::{DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, StrBytes, TopicName};
 
 use super::call::Call;
 use super::metadata::PartitionView;
@@ -96,11 +94,11 @@ impl Page<'_> {
 
     fn partitions(&self, topic: &Topic, from: usize) -> Vec<DescribeTopicPartitionsResponsePartition> {
         let partitions = topic.partitions().skip(from).take(self.left).map(|(index, registration)| {
-            let view = PartitionView::new(self.call, self.image, registration);
+            let view = PartitionView::new(self.call, self.image, topic.id, (index, registration));
             DescribeTopicPartitionsResponsePartition::default()
                 .with_error_code(view.error.code())
                 .with_partition_index(index.get())
-                .with_leader_id(BrokerId(registration.leader.get()))
+                .with_leader_id(view.leader)
                 .with_leader_epoch(registration.leader_epoch.get())
                 .with_replica_nodes(broker_ids(&registration.replicas))
                 .with_isr_nodes(broker_ids(&registration.isr))

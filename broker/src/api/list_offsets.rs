@@ -91,6 +91,9 @@ fn look_up(
         let message = format!("The timestamp {} has no meaning in version {version} of ListOffsets.", asked.timestamp);
         return Err(PartitionError::new(ErrorCode::UnsupportedVersion, message));
     }
+    if reader != Reader::Follower {
+        partition.refuse_if_cut_off()?;
+    }
     let leader_epoch = partition.check_leadership(LeaderEpoch(asked.current_leader_epoch))?;
     let log = partition.log()?;
     let end = match asked.timestamp {

@@ -22,6 +22,9 @@ use crate::net::Dispatch;
 /// The first version in which a topic may be asked for by its id (KIP-516).
 const FIRST_VERSION_WITH_TOPIC_IDS: i16 = 12;
 
+/// What stands for nobody.
+const NO_LEADER: i32 = -1;
+
 /// A topic of the request.
 enum Asked {
     Name(TopicName),
@@ -179,7 +182,7 @@ fn one_topic(call: &Call, image: &MetadataImage, asked: Asked, operations: i32) 
 }
 
 fn known_topic(call: &Call, image: &MetadataImage, topic: &Topic, operations: i32) -> MetadataResponseTopic {
-    let partitions = topic.partitions().map(|(index, registration)| partition(call, image, index, registration));
+    let partitions = topic.partitions().map(|(index, known)| partition(call, image, topic.id, (index, known)));
     MetadataResponseTopic::default()
         .with_name(Some(TopicName(StrBytes::from_string(topic.name.to_string()))))
         .with_topic_id(topic.id)
@@ -191,14 +194,14 @@ fn known_topic(call: &Call, image: &MetadataImage, topic: &Topic, operations: i3
 fn partition(
     call: &Call,
     image: &MetadataImage,
-    index: PartitionIndex,
-    registration: &PartitionRegistration,
+    topic: Uuid,
+    (index, registration): (PartitionIndex, &PartitionRegistration),
 ) -> MetadataResponsePartition {
-    let view = PartitionView::new(call, image, registration);
+    let view = PartitionView::new(call, image, topic, (index, registration));
     MetadataResponsePartition::default()
         .with_error_code(view.error.code())
         .with_partition_index(index.get())
-        .with_leader_id(BrokerId(registration.leader.get()))
+        .with_leader_id(view.leader)
         .with_leader_epoch(registration.leader_epoch.get())
         .with_replica_nodes(broker_ids(&registration.replicas))
         .with_isr_nodes(broker_ids(&registration.isr))
@@ -206,7 +209,13 @@ fn partition(
 }
 
 /// A partition as a client on some listener sees it.
+///
+/// What this broker leads but is cut off from is led by nobody, as far as it can tell. Told so, librdkafka and the Java client ask again soon, and
+/// one broker after another; told of a leader, be it the one that has just refused them, they are content. An answer of a later leader
+/// epoch stands against this one. The brokers are listed all the same, for those that are left out are forgotten.
 pub(super) struct PartitionView {
+    /// Who leads it.
+    pub(super) leader: BrokerId,
     /// Why it cannot be used from there, if it cannot.
     pub(super) error: ErrorCode,
     /// Replicas that cannot be reached from there.
@@ -214,16 +223,24 @@ pub(super) struct PartitionView {
 }
 
 impl PartitionView {
-    pub(super) fn new(call: &Call, image: &MetadataImage, registration: &PartitionRegistration) -> Self {
+    pub(super) fn new(
+        call: &Call,
+        image: &MetadataImage,
+        topic: Uuid,
+        (index, registration): (PartitionIndex, &PartitionRegistration),
+    ) -> Self {
         let listener = &call.connection.listener;
         let is_reachable =
             |id| image.broker(id).is_some_and(|broker| !broker.fenced && broker.endpoint(listener).is_some());
         let offline = registration.replicas.iter().filter(|&&id| !is_reachable(id));
-        let error = match registration.has_leader() {
+        let is_cut_off = || call.broker.partitions.get(topic, index).is_some_and(|partition| partition.is_cut_off());
+        let is_unsure = registration.leader == call.broker.id && is_cut_off();
+        let error = match registration.has_leader() && !is_unsure {
             true if is_reachable(registration.leader) => ErrorCode::None,
             true if image.is_active(registration.leader) => ErrorCode::ListenerNotFound,
             _ => ErrorCode::LeaderNotAvailable,
         };
-        Self { error, offline: offline.map(|id| BrokerId(id.get())).collect() }
+        let leader = BrokerId(if is_unsure { NO_LEADER } else { registration.leader.get() });
+        Self { leader, error, offline: offline.map(|id| BrokerId(id.get())).collect() }
     }
 }

@@ -207,7 +207,8 @@ fn name_leaders(call: &Call, response: &mut ProduceResponse) {
                 true => image.partition_by_name(&topic.name, index),
                 false => image.partition(topic.topic_id, index),
             };
-            let Some(registration) = registration else { continue };
+            // Who refuses does not name itself.
+            let Some(registration) = registration.filter(|known| known.leader != call.broker.id) else { continue };
             part.current_leader = LeaderIdAndEpoch::default()
                 .with_leader_id(BrokerId(registration.leader.get()))
                 .with_leader_epoch(registration.leader_epoch.get());

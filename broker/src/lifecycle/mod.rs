@@ -6,7 +6,7 @@
 //! | `runner` | the thread that does it |
 //! | `registration` | what the controller is told of this broker |
 //! | `cordon` | which log directories take no new replicas |
-//! | `presence` | whether this process was away for so long that others may have given it up |
+//! | `presence` | whether others may have given this process up, because it was away or is not heard |
 //! | `dialer` | how it is found out, while this node is the active controller, which other brokers live |
 //!
 //! A node that is alone has nobody to be heard by: it registers once, serving, and no thread is started. Kafka:
@@ -19,6 +19,7 @@ mod presence;
 mod registration;
 mod runner;
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -45,6 +46,7 @@ use cordon::Cordon;
 pub(crate) use cordon::check_cordon;
 pub(crate) use dialer::{dial, liveness_config};
 use life::Life;
+use presence::Patience;
 pub(crate) use presence::Presence;
 use runner::Runner;
 
@@ -81,7 +83,7 @@ struct Shared {
     session_timeout: Duration,
     /// None where nobody listens for heartbeats.
     answered: Mutex<Option<Instant>>,
-    presence: Presence,
+    presence: Arc<Presence>,
     is_ready: AtomicBool,
     /// The network holds the broker, which holds this.
     network: OnceLock<Weak<dyn SuperviseThreads>>,
@@ -98,14 +100,15 @@ impl Lifecycle {
         let incarnation = Uuid::new_v4();
         let (session_timeout, heartbeat_interval) =
             (millis("broker.session.timeout.ms"), millis("broker.heartbeat.interval.ms"));
-        // It was last heard an interval before its thread last ran, or later. The thread waits for one answer half a session at most.
-        let patience = session_timeout.saturating_sub(heartbeat_interval).max(session_timeout / 2 + heartbeat_interval);
+        let patience = Patience::new(session_timeout, heartbeat_interval, millis("replica.fetch.wait.max.ms"));
+        let presence = Arc::new(Presence::new(controller.peer_service().map(|_| patience)));
+        replicas.set_presence(Arc::clone(&presence));
         let shared = Arc::new(Shared {
             broker: config.node_id,
             epoch: AtomicI64::new(BrokerEpoch::NONE.get()),
             replicas,
             session_timeout,
-            presence: Presence::new(controller.peer_service().map(|_| patience)),
+            presence,
             answered: Mutex::default(),
             is_ready: AtomicBool::new(false),
             network: OnceLock::new(),
@@ -132,6 +135,7 @@ impl Lifecycle {
             shared: Arc::clone(&shared),
             serves: None,
             unanswered_since: None,
+            is_cut_off: Cell::new(false),
             offline: Vec::new(),
             gone: Vec::new(),
             has_disks: true,

@@ -2,6 +2,8 @@
 //!
 //! It has a runtime of its own, so that a loaded data path cannot delay a heartbeat.
 
+use std::cell::Cell;
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Weak};
@@ -32,6 +34,9 @@ const CONTROLLED_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a stopping broker waits for an active controller to answer at all.
 const CONTROLLED_SHUTDOWN_SILENCE: Duration = Duration::from_millis(1_500);
 
+/// How soon it is noticed, while no heartbeat is answered, that a leader is cut off.
+const CUT_OFF_LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
 pub(super) struct Runner {
     pub(super) life: Life,
     pub(super) registration: RegisterBrokerRequest,
@@ -44,6 +49,8 @@ pub(super) struct Runner {
     /// What the last heartbeat said.
     pub(super) serves: Option<bool>,
     pub(super) unanswered_since: Option<Instant>,
+    /// Whether it leads something that it is cut off from.
+    pub(super) is_cut_off: Cell<bool>,
     /// Directories that have failed or do not answer, as the controller was told.
     pub(super) offline: Vec<Uuid>,
     /// Those that the controller was told of since it registered this broker.
@@ -64,10 +71,13 @@ impl Runner {
         if registered.send(first).is_err() || !go_on {
             return;
         }
+        // It leads nothing yet that another could have taken over.
+        self.shared.presence.on_heard(self.shared.presence.now_ms());
         let (mut is_ready, mut stopping_since) = (false, None);
         loop {
             let now = Instant::now();
             self.notice_absence(now);
+            self.look_whether_cut_off();
             self.look_at_metadata(now);
             if !is_ready && self.shared.is_ready.load(Ordering::Acquire) {
                 is_ready = true;
@@ -124,8 +134,8 @@ impl Runner {
     async fn try_to_register(&mut self) -> Result<BrokerEpoch, Refusal> {
         self.registration.log_dirs = self.logs.online_directories();
         let answer = self.client.submit(self.registration.clone());
-        let answer = tokio::time::timeout(REGISTRATION_ATTEMPT_TIMEOUT, answer).await;
-        match answer.map_err(|_| Refusal::unanswered("no answer in time"))? {
+        let answer = tokio::time::timeout(REGISTRATION_ATTEMPT_TIMEOUT, answer);
+        match self.while_looking(answer).await.map_err(|_| Refusal::unanswered("no answer in time"))? {
             Ok(ControllerResponse::RegisterBroker(answer)) => answer.map_err(Refusal::from),
             Ok(other) => Err(Refusal::unanswered(format!("it answered {other:?}"))),
             Err(error) => Err(Refusal::unanswered(error)),
@@ -162,11 +172,13 @@ impl Runner {
         };
         let told = self.offline.iter().filter(|directory| !self.gone.contains(directory)).copied().collect::<Vec<_>>();
         self.gone.extend(told);
-        // Whoever was away must see what became of its leaderships.
-        let was_away = self.shared.presence.was_away();
+        // Whoever was away or not heard must see what became of its leaderships.
+        let presence = &self.shared.presence;
+        let (was_away, sent_ms) = (presence.was_away() || !presence.is_heard(), presence.now_ms());
         let answer = self.client.submit_for_itself(ControllerRequest::from(request), was_away);
         // Half a session, so that one lost heartbeat does not cost the session.
-        let answer = tokio::time::timeout(self.shared.session_timeout / 2, answer).await;
+        let answer = tokio::time::timeout(self.shared.session_timeout / 2, answer);
+        let answer = self.while_looking(answer).await;
         let now = Instant::now();
         match answer {
             Ok(Ok(ControllerResponse::BrokerHeartbeat(answer))) => {
@@ -175,6 +187,9 @@ impl Runner {
                     self.shared.replicas.settled().await;
                     self.shared.presence.on_confirmed();
                     tracing::info!("this process has been heard again and goes on with what it leads now");
+                }
+                if answer.is_ok() {
+                    self.shared.presence.on_heard(sent_ms);
                 }
                 self.life.on_heartbeat(now, answer.map_err(|error| error.code));
             }
@@ -190,6 +205,30 @@ impl Runner {
             let away_ms = away.as_millis();
             tracing::warn!(away_ms, "this process did not run for longer than a session: others may lead by now");
             self.life.on_news(now);
+        }
+    }
+
+    /// Waits for an answer. Whoever waits for what this broker leads meanwhile need not wait for as long.
+    async fn while_looking<T>(&self, answer: impl Future<Output = T>) -> T {
+        let mut answer = pin!(answer);
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut answer => return answer,
+                () = tokio::time::sleep(CUT_OFF_LOOK_INTERVAL) => self.look_whether_cut_off(),
+            }
+        }
+    }
+
+    /// Who waits for what is cut off is told so, for nothing else happens that would wake it.
+    fn look_whether_cut_off(&self) {
+        let is_heard = self.shared.presence.is_heard();
+        let partitions = if is_heard { 0 } else { self.shared.replicas.wake_cut_off() };
+        if !self.is_cut_off.replace(partitions > 0) && partitions > 0 {
+            tracing::warn!(
+                partitions,
+                "neither the controller nor followers have been heard for too long: others may lead by now, and clients are refused"
+            );
         }
     }
 

@@ -55,6 +55,9 @@ impl Partition {
         now_ms: i64,
     ) -> Result<Appended, PartitionError> {
         self.log()?;
+        if origin == ProduceOrigin::Client {
+            self.refuse_if_cut_off()?;
+        }
         let tenure = self.tenure.read();
         // While the tenure is held it is not replaced; opened above, it is not opened here.
         let log = &self.log()?;

@@ -6,9 +6,11 @@ use weir_controller::decide::AlteredPartition;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{LeaderEpoch, PartitionEpoch};
 
-use super::Partition;
 use super::role::Leadership;
+use super::{Partition, PartitionError};
 use crate::replication::{IsrProposal, ProposalOutcome};
+
+const CUT_OFF: &str = "this broker hears neither the controller nor followers: another may lead";
 
 impl Partition {
     /// What is to be asked of the controller, if anything is: by the leader of which epoch, and which ISR.
@@ -44,6 +46,23 @@ impl Partition {
         };
         if proposal.is_some() {
             self.local.want_isr(self.clone());
+        }
+    }
+
+    /// Whether neither the active controller nor an in-sync follower has been heard for so long that another may lead.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        let Some(since_ms) = self.local.unheard_since_ms() else { return false };
+        let tenure = self.tenure.read();
+        let Some(leadership) = tenure.leadership() else { return false };
+        // Where nobody has opened the log, followers have not had the time to fetch.
+        leadership.known().is_some_and(|state| !state.lock().is_followed_since(since_ms))
+    }
+
+    /// What a client is told where this broker is cut off: to ask another who leads.
+    pub(crate) fn refuse_if_cut_off(&self) -> Result<(), PartitionError> {
+        match self.is_cut_off() {
+            true => Err(PartitionError::new(ErrorCode::NotLeaderOrFollower, CUT_OFF)),
+            false => Ok(()),
         }
     }
 

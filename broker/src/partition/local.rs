@@ -1,8 +1,8 @@
 //! What all partitions of a broker share: whose they are, where their logs lie, and who waits for them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -14,6 +14,7 @@ use weir_protocol::ids::{BrokerEpoch, BrokerId, TopicPartition};
 use weir_storage::manager::LogManager;
 
 use super::{Partition, PartitionKey, Throttles};
+use crate::lifecycle::Presence;
 use crate::purgatory::Purgatory;
 use crate::replication::Candidate;
 
@@ -40,6 +41,8 @@ pub struct LocalBroker {
     placed: Mutex<Option<mpsc::UnboundedReceiver<ReplicaDirectory>>>,
     /// Where replicas are wanted that are not here yet.
     preferred: Mutex<HashMap<TopicPartition, Uuid>>,
+    /// Whether the controller hears this broker, once it is registered.
+    presence: OnceLock<Arc<Presence>>,
 }
 
 impl LocalBroker {
@@ -63,6 +66,7 @@ impl LocalBroker {
             lies,
             placed: Mutex::new(Some(placed)),
             preferred: Mutex::default(),
+            presence: OnceLock::new(),
         }
     }
 
@@ -120,6 +124,17 @@ impl LocalBroker {
     /// The time that replication goes by, of this machine alone.
     pub fn now_ms(&self) -> i64 {
         self.started.elapsed().as_millis() as i64
+    }
+
+    pub(crate) fn set_presence(&self, presence: Arc<Presence>) {
+        // Once.
+        let _ = self.presence.set(presence);
+    }
+
+    /// Where the controller may not hear this broker any more: since when a follower must have fetched from a leader here that goes on.
+    pub(super) fn unheard_since_ms(&self) -> Option<i64> {
+        let presence = self.presence.get().filter(|presence| !presence.is_heard())?;
+        Some(self.now_ms().saturating_sub(presence.followers_patience_ms()))
     }
 
     /// A leader wants another ISR.

@@ -112,6 +112,9 @@ impl Partition {
     }
 
     fn check_reader(&self, believed: LeaderEpoch, reader: Reader) -> Result<(), PartitionError> {
+        if reader != Reader::Follower {
+            self.refuse_if_cut_off()?;
+        }
         let tenure = self.tenure.read();
         match reader {
             Reader::Consumer { takes_followers: true, .. } if tenure.follows() => tenure.check_epoch(believed),

@@ -40,6 +40,7 @@ use weir_protocol::ids::BrokerEpoch;
 
 use crate::controller_client::ControllerClient;
 use crate::group::GroupCoordinator;
+use crate::lifecycle::Presence;
 use crate::partition::{Partition, PartitionTable, TableChange};
 use crate::publisher::FileTask;
 
@@ -125,6 +126,17 @@ impl Replicas {
     /// A directory has failed, or has stopped answering: whoever waits for what lies in it is to look elsewhere.
     pub(crate) fn on_directory_lost(&self) {
         self.partitions.all().iter().filter(|partition| partition.is_unavailable()).for_each(|lost| lost.wake_all());
+    }
+
+    /// The leaders here go by this of whether the controller hears them. To be called once, before any leads.
+    pub(crate) fn set_presence(&self, presence: Arc<Presence>) {
+        self.partitions.local().set_presence(presence);
+    }
+
+    /// Whoever waits for what this broker leads but may not lead any more is to look elsewhere. Returns how many partitions those are.
+    pub(crate) fn wake_cut_off(&self) -> usize {
+        let partitions = self.partitions.all();
+        partitions.iter().filter(|partition| partition.is_cut_off()).inspect(|lost| lost.wake_all()).count()
     }
 
     /// `num.replica.fetchers` may have changed. Does not wait.

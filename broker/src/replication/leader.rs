@@ -110,6 +110,7 @@ pub struct LeaderState {
     isr: InSyncReplicas,
     replicas: usize,
     terms: Terms,
+    began_ms: i64,
 }
 
 impl LeaderState {
@@ -132,6 +133,7 @@ impl LeaderState {
             isr: InSyncReplicas::new(registration),
             replicas: registration.replicas.len(),
             terms,
+            began_ms: now_ms,
         };
         leader.set_replicas(registration, now_ms);
         leader.advance_high_watermark(now_ms);
@@ -168,6 +170,14 @@ impl LeaderState {
     /// leaders there are too few by its reckoning, whatever this broker takes the setting to be.
     pub fn is_under_min_isr(&self) -> bool {
         self.isr.has_eligible() || self.isr.certain_count() < self.terms.min_insync.min(self.replicas)
+    }
+
+    /// Whether a follower in the ISR has fetched since then, and so took this broker for the leader: of a broker that no controller hears that
+    /// is all that tells it from one that is cut off. One whose epoch began later need not have been fetched from yet, and nobody else may
+    /// lead what nobody else is in sync with.
+    pub fn is_followed_since(&self, since_ms: i64) -> bool {
+        let mut in_sync = self.followers.iter().filter(|it| self.isr.committed().contains(&it.broker())).peekable();
+        self.began_ms >= since_ms || in_sync.peek().is_none() || in_sync.any(|it| it.last_fetch_ms() >= since_ms)
     }
 
     /// `min.insync.replicas` changed. Returns the high watermark if it moved.

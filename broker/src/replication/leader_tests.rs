@@ -334,3 +334,18 @@ fn a_fetch_of_who_is_no_replica_changes_nothing() {
     assert_eq!(fetch_as(&mut leader, 1, 9, 100, None), Err(FetchRefusal::NotAReplica(BrokerId(9))));
     assert_eq!(leader, before);
 }
+
+#[test]
+fn a_leader_is_followed_while_anybody_in_sync_with_it_fetches() {
+    let mut leader = leader(&[1, 2]);
+    assert!(leader.is_followed_since(0) && !leader.is_followed_since(1), "its followers had to hear of it first");
+    fetch(&mut leader, 700, 2, 40);
+    assert!(leader.is_followed_since(700) && !leader.is_followed_since(701));
+    fetch(&mut leader, 900, 3, 40);
+    assert!(!leader.is_followed_since(701), "broker 3 is not in sync, and may not lead");
+}
+
+#[test]
+fn a_leader_that_nobody_else_is_in_sync_with_needs_no_followers() {
+    assert!(leader(&[1]).is_followed_since(i64::MAX));
+}

@@ -163,5 +163,8 @@ fn leader_of(call: &Call, wanted: &FetchPartition, code: ErrorCode) -> Option<Le
         true => image.partition_by_name(&wanted.topic, wanted.partition),
         false => image.partition(wanted.topic_id, wanted.partition),
     };
+    // Who refuses does not name itself, but its epoch to those who do not know it.
+    let names = |leader| code == ErrorCode::FencedLeaderEpoch || leader != call.broker.id;
+    let registration = registration.filter(|registration| names(registration.leader));
     registration.map(|registration| Leader { id: registration.leader, epoch: registration.leader_epoch })
 }
