@@ -24,6 +24,9 @@ use line_limit::LineLimits;
 
 /// The environment variable that filters the log.
 pub const FILTER_VARIABLE: &str = "WEIR_LOG";
+/// What is written unless the variable says otherwise. What openraft says of a call that reached it after its end is given to whoever called,
+/// too, and a call may well reach a node that is stopping.
+const FILTER: &str = "info,openraft=error,openraft::raft::raft_inner=off";
 
 /// Lines that a limit left out since the process began.
 static LINES_LEFT_OUT: AtomicU64 = AtomicU64::new(0);
@@ -40,7 +43,7 @@ pub enum LogFormat {
 
 /// Sets the process's log up. A second call changes nothing.
 pub fn init(format: LogFormat) {
-    let filter = EnvFilter::try_from_env(FILTER_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info,openraft=error"));
+    let filter = EnvFilter::try_from_env(FILTER_VARIABLE).unwrap_or_else(|_| EnvFilter::new(FILTER));
     let is_terminal = io::IsTerminal::is_terminal(&io::stderr());
     // Only the first subscriber of a process counts; tests start several brokers in one.
     let _ = tracing::dispatcher::set_global_default(dispatch(format, filter, is_terminal, io::stderr));
