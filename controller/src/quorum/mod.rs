@@ -17,7 +17,7 @@
 //! | `network`, `peer_client`, `incarnations`, `snapshot_receiver`, `peer_service` | calls out, and calls answered |
 //! | `membership` | who belongs to the quorum, and who votes |
 //! | `describe`, `quorum_request` | how far each member is; what the active controller is asked of the quorum |
-//! | `timing` | heartbeats and elections, off for a quorum of one |
+//! | `timing`, `clocks` | heartbeats and elections, off for a quorum of one; ticks only while they could find something |
 //! | `leader_watch` | the death of the active controller, without waiting for an election timeout |
 //! | `failure` | what ends a controller |
 //!
@@ -27,6 +27,7 @@
 mod active;
 mod admission;
 mod broker_watch;
+mod clocks;
 mod controller;
 mod describe;
 mod entry_batch;

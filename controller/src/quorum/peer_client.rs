@@ -4,7 +4,6 @@
 //! only if it comes from the node that was meant and from the one process of it that lives.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -25,8 +24,8 @@ pub(crate) struct PeerIdentity {
     named: Option<Arc<str>>,
     publication: Arc<Publication>,
     incarnations: Mutex<Incarnations>,
-    /// Whether a leader was heard since this process started; what the disk remembers of one does not count.
-    led: AtomicBool,
+    /// When a leader was last heard since this process started; what the disk remembers of one does not count.
+    leader_heard: Mutex<Option<Instant>>,
 }
 
 impl PeerIdentity {
@@ -38,7 +37,7 @@ impl PeerIdentity {
             named,
             publication,
             incarnations: Mutex::default(),
-            led: AtomicBool::new(false),
+            leader_heard: Mutex::default(),
         }
     }
 
@@ -47,12 +46,18 @@ impl PeerIdentity {
         self.publication.image().cluster_id().cloned().or_else(|| self.named.clone())
     }
 
-    pub(crate) fn hear_leader(&self) {
-        self.led.store(true, Ordering::Relaxed);
+    /// A leader was heard; calls that overlap may tell so in any order.
+    pub(crate) fn hear_leader(&self, at: Instant) {
+        let mut heard = self.leader_heard.lock();
+        *heard = (*heard).max(Some(at));
+    }
+
+    pub(crate) fn leader_heard_at(&self) -> Option<Instant> {
+        *self.leader_heard.lock()
     }
 
     pub(crate) fn heard_leader(&self) -> bool {
-        self.led.load(Ordering::Relaxed)
+        self.leader_heard_at().is_some()
     }
 
     pub(crate) fn responder(&self) -> Responder {

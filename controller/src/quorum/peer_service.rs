@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use bytes::Bytes;
 use openraft::async_runtime::watch::WatchReceiver;
@@ -94,9 +95,10 @@ impl Inner {
         let answer = match kind {
             PeerRpcKind::AppendEntries => {
                 let append = async |AppendEntries(request), header: RequestHeader| {
+                    let arrived = Instant::now();
                     let answer = unless_fatal(self.raft.append_entries(request).await)?;
                     if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
-                        self.identity.hear_leader();
+                        self.identity.hear_leader(arrived);
                         if let Some(watch) = &self.watch {
                             watch.on_controller_heard(header.sender.node_id);
                         }

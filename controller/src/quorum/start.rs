@@ -19,6 +19,7 @@ use tokio::sync::{Notify, mpsc};
 use super::active::{ActiveController, DecisionContext, LoopCounters, RaftNode, Submission, ended};
 use super::admission::Admission;
 use super::broker_watch::BrokerWatch;
+use super::clocks::Clocks;
 use super::controller::{ControllerConfig, PeerConfig};
 use super::forming;
 use super::internal_topics::InternalTopics;
@@ -36,7 +37,7 @@ use super::rebalance::LeaderRebalance;
 use super::snapshot_receiver::SnapshotReceiver;
 use super::start_error::StartError;
 use super::state_machine::StateMachine;
-use super::timing::{QuorumTiming, switch_clocks};
+use super::timing::QuorumTiming;
 use super::types::RaftNodeId;
 
 /// How many entries stay readable behind a snapshot, so that a member that is a little behind needs no snapshot.
@@ -135,7 +136,8 @@ async fn serve(config: ControllerConfig, opened: Opened, intake: Intake, progres
         Err(error) => return drop(progress.launched.send(Err(error))),
     };
     let snapshots = tokio::spawn(make_due_snapshots(raft.clone(), snapshot_due));
-    let raft_watch = tokio::spawn(watch_raft(raft.clone(), Arc::clone(&publication), timing.is_some()));
+    let clocks = timing.map(|timing| Clocks { identity: Arc::clone(&identity), timing });
+    let raft_watch = tokio::spawn(watch_raft(raft.clone(), Arc::clone(&publication), clocks));
     let Intake { submissions, counters, stop, watch } = intake;
     let active = ActiveController {
         raft: raft.clone(),
@@ -289,15 +291,13 @@ async fn make_due_snapshots(raft: RaftNode, due: Arc<Notify>) {
     }
 }
 
-/// Keeps the clocks as the membership asks for it, and records why openraft ended if nobody asked for it.
-async fn watch_raft(raft: RaftNode, publication: Arc<Publication>, with_peers: bool) {
-    let mut changes = raft.server_metrics();
-    loop {
-        if with_peers {
-            switch_clocks(&raft, &changes.borrow_watched().membership_config);
-        }
-        if changes.changed().await.is_err() {
-            break;
+/// Keeps the clocks where there may be peers, and records why openraft ended if nobody asked for it.
+async fn watch_raft(raft: RaftNode, publication: Arc<Publication>, clocks: Option<Clocks>) {
+    match clocks {
+        Some(clocks) => clocks.run(&raft).await,
+        None => {
+            let mut changes = raft.server_metrics();
+            while changes.changed().await.is_ok() {}
         }
     }
     ended(&raft, &publication);

@@ -1,14 +1,11 @@
 //! The clocks of a quorum with peers.
 //!
-//! Owns the durations, and the switch: a quorum of one without learners ticks nothing; as soon as the membership has anybody
-//! else, heartbeats and elections are on. A follower stands for election once its lease (`election_timeout_max`) and a random
+//! Owns the durations; `clocks` keeps them. A quorum of one without learners ticks nothing; as soon as the membership has anybody else,
+//! heartbeats and elections are on. A follower stands for election once its lease (`election_timeout_max`) and a random
 //! part between the two timeouts have passed in silence, so the active controller's death is answered within twice
 //! `election_timeout_max`, two calls and two fsyncs.
 
 use std::time::Duration;
-
-use super::active::RaftNode;
-use super::types::StoredMembership;
 
 /// How a quorum with peers keeps time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,13 +42,4 @@ impl QuorumTiming {
     pub(crate) fn quorum_loss(&self) -> Duration {
         self.election_timeout_max * 4
     }
-}
-
-/// Turns the clocks on or off as the membership asks for it.
-pub(crate) fn switch_clocks(raft: &RaftNode, membership: &StoredMembership) {
-    let alone = membership.membership().nodes().count() <= 1;
-    let clocks = raft.runtime_config();
-    clocks.heartbeat(!alone);
-    clocks.elect(!alone);
-    clocks.tick(!alone);
 }
