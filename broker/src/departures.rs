@@ -19,7 +19,7 @@ use weir_protocol::ids::{BrokerEpoch, BrokerId};
 /// How long a broker is listed after it went out of service.
 const LISTED_FOR: Duration = Duration::from_secs(2);
 /// How long whoever asks a broker that has just started is kept waiting for it to be in service.
-const START_PATIENCE: Duration = Duration::from_secs(10);
+const START_PATIENCE: Duration = Duration::from_secs(4);
 
 /// Who serves, and who did a moment ago.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Departures {
     pub(crate) fn is_listed(&self, id: BrokerId, now: Instant) -> bool {
         match self.known.lock().brokers.get(&id) {
             Some(State::Departed(since)) => now < *since + LISTED_FOR,
-            Some(State::Missing) => true,
+            Some(State::Missing) => now < self.started + START_PATIENCE + LISTED_FOR,
             Some(State::Serving) | None => false,
         }
     }
@@ -234,6 +234,7 @@ mod tests {
         });
         world.now += START_PATIENCE;
         assert!(world.is_listed());
+        assert!(!world.departures.is_listed(BROKER, world.now + LISTED_FOR), "this broker may never serve");
         world.serve();
         assert!(world.is_listed());
         world.now += LISTED_FOR;

@@ -183,14 +183,16 @@ impl Runner {
         match answer {
             Ok(Ok(ControllerResponse::BrokerHeartbeat(answer))) => {
                 self.on_heard(now, answer.as_ref());
+                let presence = &self.shared.presence;
                 if was_away && answer.is_ok() {
                     self.shared.replicas.settled().await;
-                    self.shared.presence.on_confirmed();
+                    presence.on_heard(sent_ms);
+                    presence.on_confirmed();
                     tracing::info!("this process has been heard again and goes on with what it leads now");
+                } else if answer.is_ok() && presence.is_heard() {
+                    presence.on_heard(sent_ms);
                 }
-                if answer.is_ok() {
-                    self.shared.presence.on_heard(sent_ms);
-                }
+                // An answer that came after the session was over tells nothing of the leaderships; the next heartbeat asks for that.
                 self.life.on_heartbeat(now, answer.map_err(|error| error.code));
             }
             Ok(Ok(other)) => self.on_unanswered(now, &format!("it answered {other:?}")),

@@ -172,12 +172,14 @@ impl LeaderState {
         self.isr.has_eligible() || self.isr.certain_count() < self.terms.min_insync.min(self.replicas)
     }
 
-    /// Whether a follower in the ISR has fetched since then, and so took this broker for the leader: of a broker that no controller hears that
-    /// is all that tells it from one that is cut off. One whose epoch began later need not have been fetched from yet, and nobody else may
-    /// lead what nobody else is in sync with.
+    /// Whether a follower that may be elected has fetched since then, and so took this broker for the leader: of a broker that no controller
+    /// hears that is all that tells it from one that is cut off. One whose epoch began later need not have been fetched from yet, and
+    /// nobody else may lead what nobody else is in sync with or eligible for. Unclean elections are not reckoned with.
     pub fn is_followed_since(&self, since_ms: i64) -> bool {
-        let mut in_sync = self.followers.iter().filter(|it| self.isr.committed().contains(&it.broker())).peekable();
-        self.began_ms >= since_ms || in_sync.peek().is_none() || in_sync.any(|it| it.last_fetch_ms() >= since_ms)
+        // Which followers are the eligible ones is the controller's to know; whom it was asked to take in it may have taken in.
+        let may_lead = |broker| self.isr.has_eligible() || self.isr.is_in_maximal(broker);
+        let mut rivals = self.followers.iter().filter(|it| may_lead(it.broker())).peekable();
+        self.began_ms >= since_ms || rivals.peek().is_none() || rivals.any(|it| it.last_fetch_ms() >= since_ms)
     }
 
     /// `min.insync.replicas` changed. Returns the high watermark if it moved.

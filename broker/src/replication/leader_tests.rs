@@ -349,3 +349,18 @@ fn a_leader_is_followed_while_anybody_in_sync_with_it_fetches() {
 fn a_leader_that_nobody_else_is_in_sync_with_needs_no_followers() {
     assert!(leader(&[1]).is_followed_since(i64::MAX));
 }
+
+#[test]
+fn one_that_is_alone_in_sync_needs_those_that_are_eligible_or_asked_to_be_taken_in() {
+    let mut shrinking = leader(&[1, 2]);
+    let lagging = MAX_LAG_MS * 2;
+    let proposal = shrinking.on_lag_check(lagging).expect("a proposal without the one that lags");
+    let shrunk = AlteredPartition { eligible_leader_replicas: vec![BrokerId(2)], ..altered(&[1], 21) };
+    shrinking.on_answer(proposal.partition_epoch, Ok(&shrunk), lagging);
+    assert!(!shrinking.is_followed_since(1), "broker 2 is eligible");
+
+    let mut growing = leader(&[1]);
+    fetch(&mut growing, 5, 2, 100);
+    assert!(growing.in_sync().is_pending(), "broker 2 is proposed");
+    assert!(growing.is_followed_since(5) && !growing.is_followed_since(6), "it may be in sync by now");
+}
