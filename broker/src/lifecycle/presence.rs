@@ -1,13 +1,14 @@
 //! Whether others may have given this process up: because it was away (stopped, or its machine asleep), or because it is not heard.
 //!
-//! Goes by the machine's time since it booted, sleep included (CLOCK_BOOTTIME), and by nobody else's clock. One that was away comes back with requests that were sent to a leader, finds them in its sockets,
-//! and would answer them although somebody else has long led: until a heartbeat has been answered and what the metadata said meanwhile is
-//! seen, it acknowledges nothing that only it has, and reads nothing to consumers.
+//! Goes by the machine's time since it booted, sleep included (CLOCK_BOOTTIME), and by nobody else's clock. One that was away comes back
+//! with requests that were sent to a leader, finds them in its sockets, and would answer them although somebody else has long led: until a
+//! heartbeat has been answered and what the metadata said meanwhile is seen, it acknowledges nothing that only it has, and reads nothing
+//! to consumers.
 //!
 //! One that is cut off runs, and clients may reach it: to them it is as good as dead, and has to say so, or they wait. It is heard while less
 //! than a session has passed since it sent the last heartbeat that was answered; the controller counts from later on. That alone says
 //! nothing of others: with no controller left nobody is given up, and data go on. So a leader goes by both: where neither the controller
-//! hears this broker nor an in-sync follower has fetched ([`crate::replication::LeaderState::is_followed_since`]), it refuses clients until
+//! hears this broker nor a follower that may be elected has fetched ([`crate::replication::LeaderState::is_followed_since`]), it refuses clients until
 //! one of them is there again ([`crate::partition::Partition::refuse_if_cut_off`]). What has no other replica, and a node that is
 //! alone, are never cut off. A node that is the active controller and loses its quorum answers nobody's heartbeats, its own neither.
 //!
