@@ -239,6 +239,28 @@ fn a_move_that_is_called_off_leaves_everything_as_it_was() {
 }
 
 #[test]
+fn a_replica_that_is_away_with_everything_committed_is_told_as_an_eligible_leader() {
+    let mut harness = Harness::start();
+    let wide = ["topic", "create", "wide", "-p", "1", "-r", "3", "-c", "min.insync.replicas=3"];
+    assert!(harness.weir(&wide).status.success());
+    harness.cluster.watch().wait_until_whole("wide", PATIENCE).expect("whole");
+    let described = harness.weir_json(&["topic", "describe", "wide"]);
+    assert_eq!(described[0]["partitions"][0]["eligible_leader_replicas"], serde_json::json!([]));
+    harness.cluster.node(2).kill().expect("killed");
+    harness.wait_for(|| {
+        let described = harness.weir_json(&["topic", "describe", "wide"]);
+        let partition = &described[0]["partitions"][0];
+        match partition["eligible_leader_replicas"] == serde_json::json!([3]) && partition["last_known_elr"].is_array()
+        {
+            true => Ok(()),
+            false => Err(io::Error::other(format!("{partition}"))),
+        }
+    });
+    let table = harness.weir(&["topic", "describe", "wide"]);
+    assert!(String::from_utf8_lossy(&table.stdout).contains("ELIGIBLE LEADERS"), "{table:?}");
+}
+
+#[test]
 fn a_cluster_is_balanced_after_a_dry_run_has_said_how_and_changed_nothing() {
     let harness = Harness::start();
     harness.topic("orders", &[&[1], &[1], &[1], &[1], &[1], &[1]], BATCH_BYTES);

@@ -1,10 +1,12 @@
 //! `weir topic describe`: partitions with their logs' bounds, and configs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use clap::Args;
 use serde::Serialize;
-use weir_protocol::client::{Admin, ConfigResource, Isolation, OffsetSpec, PartitionMetadata, TopicMetadata};
+use weir_protocol::client::{
+    Admin, ConfigResource, EligibleLeaders, Isolation, OffsetSpec, PartitionMetadata, TopicMetadata,
+};
 use weir_protocol::ids::{BrokerId, PartitionIndex, TopicPartition};
 use weir_protocol::messages::describe_configs_response::DescribeConfigsResourceResult;
 
@@ -43,6 +45,10 @@ struct Partition {
     replicas: Vec<i32>,
     isr: Vec<i32>,
     offline_replicas: Vec<i32>,
+    /// Who may lead it without loss though not in sync, and whom the last were before unclean restarts (KIP-966); null from clusters
+    /// that do not tell.
+    eligible_leader_replicas: Option<Vec<i32>>,
+    last_known_elr: Option<Vec<i32>>,
     /// Null if the partition has no leader to ask.
     start_offset: Option<i64>,
     end_offset: Option<i64>,
@@ -60,6 +66,8 @@ struct Config {
 
 /// Where the offsets of each partition are, by index.
 type Bounds = HashMap<PartitionIndex, i64>;
+/// Who else may lead each partition, by index, from clusters that tell.
+type Eligible = Option<BTreeMap<PartitionIndex, EligibleLeaders>>;
 
 pub(super) async fn run(admin: &Admin, arguments: &Arguments, format: Format) -> Result<(), CommandError> {
     let mut described = Vec::new();
@@ -87,6 +95,7 @@ async fn describe(admin: &Admin, name: &str) -> Result<Described, CommandError> 
     let failed = |error| CommandError::client(format!("describe topic {name}"), error);
     let starts = bounds(admin, name, &topic, OffsetSpec::Earliest).await?;
     let ends = bounds(admin, name, &topic, OffsetSpec::Latest).await?;
+    let eligible = admin.eligible_leaders(name).await.map_err(failed)?;
     let configs = admin.describe_configs(&[ConfigResource::Topic(name.to_owned())]).await.map_err(failed)?;
     let configs = match configs.into_iter().next() {
         Some((_, configs)) => configs.map_err(failed)?,
@@ -99,7 +108,7 @@ async fn describe(admin: &Admin, name: &str) -> Result<Described, CommandError> 
         name: name.to_owned(),
         topic_id: topic.id.map(|id| id.to_string()),
         internal: topic.is_internal,
-        partitions: topic.partitions.iter().map(|(index, it)| partition(*index, it, &starts, &ends)).collect(),
+        partitions: topic.partitions.iter().map(|(at, it)| partition(*at, it, (&starts, &ends), &eligible)).collect(),
         configs,
         zone_risk: zone_risk.map(|risk| risk.to_string()),
     })
@@ -118,7 +127,13 @@ fn ids(brokers: &[BrokerId]) -> Vec<i32> {
     brokers.iter().map(|broker| broker.get()).collect()
 }
 
-fn partition(index: PartitionIndex, metadata: &PartitionMetadata, starts: &Bounds, ends: &Bounds) -> Partition {
+fn partition(
+    index: PartitionIndex,
+    metadata: &PartitionMetadata,
+    (starts, ends): (&Bounds, &Bounds),
+    eligible: &Eligible,
+) -> Partition {
+    let eligible = eligible.as_ref().map(|partitions| partitions.get(&index).cloned().unwrap_or_default());
     Partition {
         partition: index.get(),
         leader: metadata.leader.map(BrokerId::get),
@@ -126,6 +141,8 @@ fn partition(index: PartitionIndex, metadata: &PartitionMetadata, starts: &Bound
         replicas: ids(&metadata.replicas),
         isr: ids(&metadata.isr),
         offline_replicas: ids(&metadata.offline_replicas),
+        eligible_leader_replicas: eligible.as_ref().map(|it| ids(&it.eligible)),
+        last_known_elr: eligible.as_ref().map(|it| ids(&it.last_known)),
         start_offset: starts.get(&index).copied(),
         end_offset: ends.get(&index).copied(),
     }
@@ -154,6 +171,19 @@ fn source(code: i8) -> &'static str {
 }
 
 impl Described {
+    /// The partitions that somebody out of sync may be elected to; most have nobody, and need nobody.
+    fn eligible(&self) -> Option<String> {
+        let ids = |ids: &Option<Vec<i32>>| ids.clone().unwrap_or_default();
+        let row = |it: &Partition| {
+            let (eligible, last) = (ids(&it.eligible_leader_replicas), ids(&it.last_known_elr));
+            let is_told = !eligible.is_empty() || !last.is_empty();
+            is_told.then(|| [it.partition.to_string(), output::joined(&eligible), output::joined(&last)])
+        };
+        let rows: Vec<_> = self.partitions.iter().filter_map(row).collect();
+        let columns = [numbers("PARTITION"), words("ELIGIBLE LEADERS"), words("LAST KNOWN")];
+        (!rows.is_empty()).then(|| output::table(columns, rows))
+    }
+
     fn table(&self, all_configs: bool) -> String {
         let columns = [
             numbers("PARTITION"),
@@ -170,6 +200,7 @@ impl Described {
             let (start, end) = (output::or_dash(it.start_offset), output::or_dash(it.end_offset));
             [it.partition.to_string(), leader, epoch, replicas, isr, start, end]
         });
+        let eligible = self.eligible();
         let id = self.topic_id.as_ref().map_or_else(String::new, |id| format!("  id {id}"));
         let mut text = format!("topic {}{id}\n\n{}", self.name, output::table(columns, rows));
         let shown = self.configs.iter().filter(|config| all_configs || config.source == "topic");
@@ -179,6 +210,9 @@ impl Described {
                 [it.name.clone(), value.to_owned(), it.source.to_owned()]
             })
             .collect();
+        if let Some(eligible) = eligible {
+            text.push_str(&format!("\n\n{eligible}"));
+        }
         if let Some(risk) = &self.zone_risk {
             text.push_str(&format!("\n\nThis topic does not survive the loss of every zone: {risk}."));
         }
@@ -210,6 +244,8 @@ mod tests {
             replicas: vec![1, 2],
             isr: vec![],
             offline_replicas: vec![1, 2],
+            eligible_leader_replicas: Some(vec![2]),
+            last_known_elr: Some(vec![]),
             start_offset: None,
             end_offset: None,
         };
@@ -224,6 +260,7 @@ mod tests {
         let expected = "topic t\n\n\
                         PARTITION  LEADER  EPOCH  REPLICAS  IN SYNC  START  END\n        \
                         0       -      -  1,2       -            -    -\n\n\
+                        PARTITION  ELIGIBLE LEADERS  LAST KNOWN\n        0  2                 -\n\n\
                         CONFIG        VALUE  SET BY\nretention.ms  1      topic";
         assert_eq!(topic.table(false), expected);
         assert!(topic.table(true).contains("segment.ms"));
