@@ -2,10 +2,13 @@
 
 mod balance;
 mod describe;
+mod dirs;
 mod drain;
 mod quorum;
 mod survey;
 mod voter;
+
+pub(crate) use survey::{log_dirs, replica_sizes};
 
 use clap::{Args, Subcommand};
 use weir_protocol::client::Admin;
@@ -28,6 +31,8 @@ pub(crate) struct Arguments {
 enum Action {
     /// Show the cluster's id, its controller and its brokers.
     Describe,
+    /// Show each broker's log directories, their disks, and which replicas lie in them.
+    Dirs(dirs::Arguments),
     /// Show who votes in the metadata quorum, who learns from it, and how far each is.
     Quorum,
     /// Give a controller that runs a vote in the metadata quorum.
@@ -52,6 +57,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), CommandError> {
     let admin = Admin::new(arguments.cluster.connect().await?);
     match arguments.action {
         Action::Describe => describe::run(&admin, format).await,
+        Action::Dirs(dirs) => dirs::run(&admin, &dirs, format).await,
         Action::Quorum => quorum::run(&admin, format).await,
         Action::AddVoter(add) => voter::add(&admin, add, format).await,
         Action::RemoveVoter(remove) => voter::remove(&admin, &remove, format).await,

@@ -62,6 +62,18 @@ pub(crate) enum CommandError {
         /// How many brokers serve.
         brokers: usize,
     },
+    /// A move whose replicas are not those that were asked for, in the end.
+    #[error("{partition} was not moved: somebody called the move off")]
+    CalledOff {
+        /// Which.
+        partition: String,
+    },
+    /// Somebody wanted the command to end before what it watches had.
+    #[error("interrupted: moves that were begun go on{}", if *.is_throttled { ", and stay throttled" } else { "" })]
+    Interrupted {
+        /// Whether a throttle is left.
+        is_throttled: bool,
+    },
     /// A file cannot be read.
     #[error("cannot read {}: {source}", .path.display())]
     File {
@@ -132,6 +144,13 @@ impl CommandError {
                 Some(format!("`weir topic list` shows what there is, `weir topic create {name}` creates it"))
             }
             Self::NowhereToGo { .. } => Some("add a broker, or give the topics fewer replicas".to_owned()),
+            Self::Interrupted { is_throttled } => {
+                let unthrottle = match is_throttled {
+                    true => "; `weir partition unthrottle` takes the throttle away, when they have ended or before",
+                    false => "",
+                };
+                Some(format!("`weir partition moves` shows them, `weir partition cancel` calls them off{unthrottle}"))
+            }
             Self::Client { source, .. } => client_hint(source).map(str::to_owned),
             _ => None,
         }
@@ -161,6 +180,10 @@ fn client_hint(error: &ClientError) -> Option<&'static str> {
             }
             ErrorCode::OffsetOutOfRange => {
                 Some("the records there were deleted, or never written; --from earliest begins at what is kept")
+            }
+            ErrorCode::LogDirNotFound => Some("`weir cluster dirs` lists each broker's directories"),
+            ErrorCode::ReplicaNotAvailable => {
+                Some("the broker has no replica of it; one that comes there will be made in that directory")
             }
             _ => None,
         },

@@ -1,15 +1,16 @@
 //! `weir partition`: where replicas are and who leads (KIP-455, KIP-460).
 
 mod changes;
+mod moves;
+mod throttled;
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
-use weir_protocol::client::{Admin, Election, Move, PerItem};
+use weir_protocol::client::{Admin, Election, PerItem};
 use weir_protocol::ids::{BrokerId, TopicPartition};
 
 use crate::cluster_options::ClusterOptions;
 use crate::command_error::CommandError;
-use crate::output::{self, Format, joined, words};
+use crate::output::{self, Format};
 
 use changes::{Named, NewReplicas};
 
@@ -29,8 +30,24 @@ enum Action {
         /// What goes where: TOPIC-PARTITION=BROKER,BROKER,...
         #[arg(required = true, value_name = "PARTITION=BROKERS")]
         moves: Vec<NewReplicas>,
+        /// The bytes a second that every broker may send, and may fetch, for these moves (KIP-73). The command then stays until they
+        /// have ended, and takes the throttle away.
+        #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..))]
+        throttle: Option<u64>,
     },
-    /// Show the moves that are under way.
+    /// Move a broker's replicas to another of its log directories; partitions are served meanwhile.
+    MoveDir {
+        /// Which: TOPIC-PARTITION.
+        #[arg(required = true, value_name = "PARTITION")]
+        partitions: Vec<Named>,
+        /// The broker's `node.id`.
+        #[arg(long)]
+        broker: i32,
+        /// The directory, as `weir cluster dirs` lists it.
+        #[arg(long, value_name = "DIRECTORY")]
+        to: String,
+    },
+    /// Show the moves that are under way, between brokers and between their directories.
     Moves,
     /// End moves that are under way: the replicas are again those from before.
     Cancel {
@@ -38,6 +55,8 @@ enum Action {
         #[arg(required = true, value_name = "PARTITION")]
         partitions: Vec<Named>,
     },
+    /// Take away the throttle of moves, as an interrupted command leaves it; those under way go on as fast as they can.
+    Unthrottle,
     /// Make the preferred replica of each partition its leader, where it is in sync.
     Elect {
         /// Which: TOPIC-PARTITION; every partition without.
@@ -49,33 +68,36 @@ enum Action {
     },
 }
 
-#[derive(Debug, Serialize)]
-struct MoveRow {
-    partition: String,
-    replicas: Vec<i32>,
-    adding: Vec<i32>,
-    removing: Vec<i32>,
-}
-
 pub(crate) async fn run(arguments: Arguments) -> Result<(), CommandError> {
     let format = arguments.cluster.output;
     let admin = Admin::new(arguments.cluster.connect().await?);
     match arguments.action {
-        Action::Move { moves } => {
+        Action::Move { moves, throttle: Some(bytes_per_s) } => {
+            let (moved, failures) = throttled::carry_out(&admin, moves, bytes_per_s).await?;
+            tell(&moved, failures, format, "has moved")
+        }
+        Action::Move { moves, throttle: None } => {
             let moves: Vec<_> = moves.into_iter().map(|it| (it.partition, Some(it.replicas))).collect();
             let outcome = admin.move_partitions(&moves).await;
-            each(outcome.map_err(|error| CommandError::client("move partitions", error))?, format, "move", "is moving")
+            let outcome = outcome.map_err(|error| CommandError::client("move partitions", error))?;
+            each(outcome, format, "move", "is moving")
         }
-        Action::Moves => {
-            let moves = admin.list_moves().await.map_err(|error| CommandError::client("list the moves", error))?;
-            show(&moves, format)
+        Action::MoveDir { partitions, broker, to } => {
+            let partitions: Vec<TopicPartition> = partitions.into_iter().map(|Named(partition)| partition).collect();
+            let outcome = admin.move_to_log_dir(BrokerId(broker), &to, &partitions).await;
+            let outcome = outcome.map_err(|error| CommandError::client(format!("ask broker {broker}"), error))?;
+            each(outcome, format, "move", &format!("is moving to {to} on broker {broker}"))
         }
+        Action::Moves => moves::show(&admin, format).await,
         Action::Cancel { partitions } => {
             let moves: Vec<_> = partitions.into_iter().map(|Named(partition)| (partition, None)).collect();
             let outcome = admin.move_partitions(&moves).await;
             let outcome = outcome.map_err(|error| CommandError::client("end the moves", error))?;
-            each(outcome, format, "end the move of", "stays where it was")
+            let each = each(outcome, format, "end the move of", "stays where it was");
+            throttled::clear_if_nothing_moves(&admin).await?;
+            each
         }
+        Action::Unthrottle => throttled::clear(&admin, format).await,
         Action::Elect { partitions, unclean } => {
             let partitions: Vec<TopicPartition> = partitions.into_iter().map(|Named(partition)| partition).collect();
             let election = if unclean { Election::Unclean } else { Election::Preferred };
@@ -97,30 +119,14 @@ fn each(outcome: PerItem<TopicPartition, ()>, format: Format, doing: &str, done:
             Err(error) => failures.push(CommandError::client(format!("{doing} {partition}"), error)),
         }
     }
+    tell(&succeeded, failures, format, done)
+}
+
+fn tell(succeeded: &[String], failures: Vec<CommandError>, format: Format, done: &str) -> Result<(), CommandError> {
     match format {
         Format::Json => output::print_json(&succeeded)?,
         Format::Table if succeeded.is_empty() && failures.is_empty() => output::print("nothing to do")?,
-        Format::Table => succeeded.iter().try_for_each(|partition| output::print(&format!("{partition} {done}")))?,
+        Format::Table => succeeded.iter().try_for_each(|it| output::print(&format!("{it} {done}")))?,
     }
     CommandError::all(failures)
-}
-
-fn show(moves: &[Move], format: Format) -> Result<(), CommandError> {
-    let ids = |ids: &[BrokerId]| ids.iter().map(|id| id.get()).collect();
-    let row = |it: &Move| MoveRow {
-        partition: it.partition.to_string(),
-        replicas: ids(&it.replicas),
-        adding: ids(&it.adding),
-        removing: ids(&it.removing),
-    };
-    let rows: Vec<MoveRow> = moves.iter().map(row).collect();
-    match format {
-        Format::Json => output::print_json(&rows),
-        Format::Table => {
-            let columns = [words("PARTITION"), words("REPLICAS"), words("ADDING"), words("REMOVING")];
-            let row =
-                |it: &MoveRow| [it.partition.clone(), joined(&it.replicas), joined(&it.adding), joined(&it.removing)];
-            output::print(&output::table(columns, rows.iter().map(row)))
-        }
-    }
 }

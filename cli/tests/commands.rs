@@ -188,6 +188,46 @@ fn the_cluster_describes_itself() {
 }
 
 #[test]
+fn a_replica_moves_to_another_directory_and_is_seen_on_its_way() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let paths = [1, 2].map(|number| directory.path().join(format!("disk-{number}")).display().to_string());
+    // A megabyte a second: four seconds, in which it is asked again and again.
+    let rate = "replica.alter.log.dirs.io.max.bytes.per.second=1048576".to_owned();
+    let broker = Broker::start_with(&[format!("log.dirs={}", paths.join(",")), rate]);
+    broker.weir("topic create orders -p 1 -o json").json();
+    let id = broker.weir("cluster describe -o json").json()["controller_id"].to_string();
+    let lines = format!("{}\n", "x".repeat(1023)).repeat(4096);
+    broker.produce("orders", lines.as_bytes()).printed("");
+    let holding = || {
+        let dirs = broker.weir("cluster dirs --topic orders -o json").json();
+        let dirs = dirs.as_array().expect("directories").clone();
+        assert_eq!(dirs.len(), 2, "{dirs:?}");
+        let holds =
+            |dir: &&Value| dir["replicas"].as_array().is_some_and(|all| all.iter().any(|it| it["is_future"] == false));
+        dirs.iter().find(holds).expect("the replica lies somewhere").clone()
+    };
+    let (before, to) =
+        (holding(), |from: &Value| paths.iter().find(|path| from != path.as_str()).expect("two").clone());
+    assert!(before["replica_bytes"].as_u64().is_some_and(|bytes| bytes >= 4 << 20), "{before}");
+    let to = to(&before["path"]);
+    let moving = broker.weir(&format!("partition move-dir orders-0 --broker {id} --to {to}"));
+    moving.printed(&format!("orders-0 is moving to {to} on broker {id}\n"));
+    let mut seen = Vec::new();
+    while holding()["path"] != *to {
+        seen.extend(broker.weir("partition moves -o json").json().as_array().expect("moves").clone());
+    }
+    let seen = &seen.first().expect("it was under way for seconds")["directory"];
+    assert_eq!((&seen["from"], seen["to"].as_str()), (&before["path"], Some(&*to)), "{seen}");
+    let replicas = broker.weir("cluster dirs --replicas");
+    assert!(replicas.out.contains(&format!("orders-0        {id}  {to}")), "{replicas:?}");
+    assert!(broker.weir("cluster dirs").out.contains("online"));
+    let wrong = broker.weir(&format!("partition move-dir orders-0 --broker {id} --to /nowhere -o json"));
+    assert!(wrong.err.contains("LOG_DIR_NOT_FOUND") && wrong.err.contains("`weir cluster dirs`"), "{wrong:?}");
+    let unknown = broker.weir(&format!("partition move-dir none-0 --broker {id} --to {to} -o json"));
+    assert!(unknown.err.contains("REPLICA_NOT_AVAILABLE"), "{unknown:?}");
+}
+
+#[test]
 fn what_goes_wrong_says_what_to_do_next() {
     let broker = Broker::start();
     broker.weir("topic create greetings -o json").json();

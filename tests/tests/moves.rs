@@ -2,7 +2,7 @@
 //! balanced from the command line; internal topics raised as nodes join.
 
 use std::io;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -51,9 +51,29 @@ impl Harness {
 
     /// Runs a command of `weir` against the cluster.
     fn weir(&self, arguments: &[&str]) -> Output {
+        self.begin(arguments).wait_with_output().expect("it ends")
+    }
+
+    /// Begins a command of `weir`, whose words are read when it has ended.
+    fn begin(&self, arguments: &[&str]) -> Child {
         let mut command = Command::new(paths::weir_binary());
         command.args(arguments).args(["--bootstrap", &self.cluster.bootstrap()]);
-        command.output().expect("weir runs")
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("weir runs")
+    }
+
+    /// Every config by which replication is throttled, on the topic `orders` or on a broker.
+    fn throttled(&self) -> Vec<String> {
+        let brokers = (1..=3).map(|id| ConfigResource::Broker(BrokerId(id)));
+        let resources: Vec<_> = brokers.chain([ConfigResource::Topic("orders".to_owned())]).collect();
+        let described = self.runtime.block_on(self.admin.describe_configs(&resources)).expect("an answer");
+        let configs = described.into_iter().flat_map(|(resource, configs)| {
+            let configs = configs.expect("configs").into_iter();
+            let is_set = |source| matches!(source, 1 | 2);
+            let throttles =
+                configs.filter(move |it| is_set(it.config_source) && it.name.contains("replication.throttled"));
+            throttles.map(move |it| format!("{resource}: {}", &*it.name))
+        });
+        configs.collect()
     }
 
     fn weir_json(&self, arguments: &[&str]) -> Value {
@@ -236,6 +256,55 @@ fn a_move_that_is_called_off_leaves_everything_as_it_was() {
     });
     // In sync and led as before, and written to.
     harness.produce("orders", 0, 1, BATCH_BYTES);
+}
+
+#[test]
+fn a_throttled_move_takes_its_throttle_away_when_it_has_ended_and_when_it_is_called_off() {
+    let harness = Harness::start();
+    harness.topic("orders", &[&[1, 2]], 3 * MIB as usize);
+    let moved = harness.weir(&["partition", "move", "orders-0=1,3", "--throttle", "2097152"]);
+    assert!(moved.status.success(), "{moved:?}");
+    assert_eq!(String::from_utf8_lossy(&moved.stdout), "orders-0 has moved\n");
+    assert_eq!(replicas_of(&harness.partitions("orders")), [[1, 3]]);
+    assert_eq!(harness.throttled(), Vec::<String>::new());
+    let slow = harness.begin(&["partition", "move", "orders-0=1,2", "--throttle", "1024"]);
+    harness.wait_for(|| if harness.moves().is_empty() { Err(io::Error::other("not begun")) } else { Ok(()) });
+    assert_eq!(harness.throttled().len(), 3 * RATES.len() + REPLICAS.len());
+    harness.move_partitions(&[(partition("orders", 0), None)]);
+    let called_off = slow.wait_with_output().expect("it ends");
+    assert!(!called_off.status.success());
+    assert!(String::from_utf8_lossy(&called_off.stderr).contains("called the move off"), "{called_off:?}");
+    assert_eq!(harness.throttled(), Vec::<String>::new());
+}
+
+#[test]
+fn an_interrupted_move_says_what_it_leaves_and_one_command_takes_that_away() {
+    let harness = Harness::start();
+    harness.topic("orders", &[&[1, 2]], 3 * MIB as usize);
+    let interrupted = || {
+        let slow = harness.begin(&["partition", "move", "orders-0=1,3", "--throttle", "1024"]);
+        harness.wait_for(|| if harness.moves().is_empty() { Err(io::Error::other("not begun")) } else { Ok(()) });
+        rustix::process::kill_process(rustix::process::Pid::from_child(&slow), rustix::process::Signal::INT)
+            .expect("it runs");
+        slow.wait_with_output().expect("it ends")
+    };
+    let said = interrupted();
+    assert!(!said.status.success());
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains("stay throttled") && said.contains("`weir partition unthrottle`"), "{said}");
+    assert!(!harness.moves().is_empty() && !harness.throttled().is_empty());
+    assert!(harness.weir(&["partition", "unthrottle"]).status.success());
+    assert_eq!(harness.throttled(), Vec::<String>::new());
+    harness.wait_for(|| if harness.moves().is_empty() { Ok(()) } else { Err(io::Error::other("it moves")) });
+    harness.move_partitions(&[(partition("orders", 0), Some(ids_of(&[1, 2])))]);
+    harness.wait_for(|| if harness.moves().is_empty() { Ok(()) } else { Err(io::Error::other("it moves")) });
+    interrupted();
+    assert!(harness.weir(&["partition", "cancel", "orders-0"]).status.success());
+    assert_eq!(harness.throttled(), Vec::<String>::new());
+    // Somebody's throttle with nothing that moves is told of.
+    harness.throttle("orders", Some(MIB));
+    let told = harness.weir(&["partition", "moves"]);
+    assert!(String::from_utf8_lossy(&told.stderr).contains("`weir partition unthrottle`"), "{told:?}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub(super) const CORDONED: &str = "cordoned.log.dirs";
 pub(super) const ALL_DIRECTORIES: &str = "*";
 
 /// The size of each partition: that of its largest replica, for others may be copies under way.
-type Sizes = BTreeMap<TopicPartition, u64>;
+pub(crate) type Sizes = BTreeMap<TopicPartition, u64>;
 
 /// Asks every broker what it has. What is written in a second is what the partitions grow by in `sample`; nought without one.
 pub(super) async fn survey(admin: &Admin, sample: Duration) -> Result<ClusterLoad, CommandError> {
@@ -65,7 +65,11 @@ fn replicas(now: &[BrokerId], under_way: Option<&Move>) -> Vec<BrokerId> {
     now.iter().copied().filter(|id| !goes(id)).collect()
 }
 
-async fn log_dirs(admin: &Admin, brokers: &[BrokerId]) -> Result<BTreeMap<BrokerId, Vec<LogDir>>, CommandError> {
+/// The directories of each broker, those that failed too.
+pub(crate) async fn log_dirs(
+    admin: &Admin,
+    brokers: &[BrokerId],
+) -> Result<BTreeMap<BrokerId, Vec<LogDir>>, CommandError> {
     let mut found = BTreeMap::new();
     for broker in brokers {
         let dirs = admin.describe_log_dirs(*broker).await;
@@ -73,6 +77,12 @@ async fn log_dirs(admin: &Admin, brokers: &[BrokerId]) -> Result<BTreeMap<Broker
         found.insert(*broker, dirs.map_err(failed)?);
     }
     Ok(found)
+}
+
+/// The bytes of one replica of each partition.
+pub(crate) async fn replica_sizes(admin: &Admin) -> Result<Sizes, CommandError> {
+    let brokers: Vec<BrokerId> = admin.client().metadata().brokers.keys().copied().collect();
+    Ok(sizes(&log_dirs(admin, &brokers).await?))
 }
 
 fn sizes(dirs: &BTreeMap<BrokerId, Vec<LogDir>>) -> Sizes {
@@ -95,7 +105,7 @@ async fn capacity(admin: &Admin, broker: &BrokerMetadata, dirs: &[LogDir]) -> Re
         let mut named = cordoned.as_deref().unwrap_or_default().split(',').map(str::trim);
         named.any(|path| path == ALL_DIRECTORIES || path == dir.path)
     };
-    let usable = dirs.iter().filter(|dir| !is_cordoned(dir));
+    let usable = dirs.iter().filter(|dir| dir.is_online && !is_cordoned(dir));
     let free = usable.clone().map(|dir| dir.space.map(|(_, free)| free)).collect::<Option<Vec<_>>>();
     Ok(BrokerCapacity {
         rack: broker.rack.as_deref().map(Into::into),

@@ -8,3 +8,4 @@ mod throttle;
 
 pub(crate) use mover::Mover;
 pub(crate) use options::MoveOptions;
+pub(crate) use throttle::Throttle;

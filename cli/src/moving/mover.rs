@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use weir_controller::balance::{PlannedMove, Resource};
 use weir_protocol::client::{Admin, Election};
 use weir_protocol::ids::TopicPartition;
@@ -33,18 +34,25 @@ impl<'a> Mover<'a> {
         Self { admin, options }
     }
 
-    /// Carries all of them out; returns when the last has ended. What was started goes on if this is interrupted.
+    /// Carries all of them out; returns when the last has ended. What was started goes on if this is interrupted, throttled as it was:
+    /// without that it would take from everybody else what it was not to take.
     pub(crate) async fn carry_out(&self, moves: Vec<PlannedMove>) -> Result<(), CommandError> {
-        let throttle = self.options.throttle.map(|bytes_per_s| (Throttle::of(&moves), bytes_per_s));
-        if let Some((throttle, bytes_per_s)) = &throttle {
-            throttle.set(self.admin, *bytes_per_s).await?;
+        tokio::select! {
+            moved = self.throttled(moves) => moved,
+            () = interrupted() => Err(CommandError::Interrupted { is_throttled: self.options.throttle.is_some() }),
         }
-        let moved = self.move_all(moves).await;
-        if let Some((throttle, _)) = &throttle {
-            // Also after a failure: nobody would look for it later.
-            throttle.clear(self.admin).await?;
-        }
-        moved
+    }
+
+    async fn throttled(&self, moves: Vec<PlannedMove>) -> Result<(), CommandError> {
+        let Some(bytes_per_s) = self.options.throttle else { return self.move_all(moves).await };
+        let throttle = Throttle::of(&moves);
+        let moved = match throttle.set(self.admin, bytes_per_s).await {
+            Ok(()) => self.move_all(moves).await,
+            Err(error) => Err(error),
+        };
+        // Also after a failure: nobody would look for it later.
+        let freed = throttle.clear(self.admin).await;
+        moved.and(freed)
     }
 
     async fn move_all(&self, moves: Vec<PlannedMove>) -> Result<(), CommandError> {
@@ -112,5 +120,14 @@ impl<'a> Mover<'a> {
         if let Err(error) = self.admin.elect_leaders(Election::Preferred, Some(&partitions)).await {
             output::remark(&format!("the preferred leaders were not elected yet: {error}"));
         }
+    }
+}
+
+/// Resolves when somebody wants this to end: Ctrl-C, or SIGTERM. Without a handler the signal ends the process as ever.
+async fn interrupted() {
+    let Ok(mut terminated) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => if pressed.is_err() { std::future::pending().await },
+        _ = terminated.recv() => {}
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use weir_controller::balance::PlannedMove;
 use weir_protocol::client::{Admin, ConfigChange, ConfigResource};
 use weir_protocol::ids::BrokerId;
+use weir_protocol::messages::describe_configs_response::DescribeConfigsResourceResult;
 
 use crate::command_error::CommandError;
 
@@ -13,9 +14,12 @@ const RATES: [&str; 2] = ["leader.replication.throttled.rate", "follower.replica
 const LEADERS: &str = "leader.replication.throttled.replicas";
 const FOLLOWERS: &str = "follower.replication.throttled.replicas";
 
+/// The source of a config that is set on its broker while that runs (Kafka: `DYNAMIC_BROKER_CONFIG`).
+const BROKER_CONFIG_SOURCE: i8 = 2;
+
 /// What is throttled: on which brokers, and which topics' replicas.
 #[derive(Debug, Default)]
-pub(super) struct Throttle {
+pub(crate) struct Throttle {
     brokers: BTreeSet<BrokerId>,
     /// `partition:broker` by topic: those who send, and those who fetch.
     replicas: BTreeMap<String, [BTreeSet<String>; 2]>,
@@ -32,6 +36,39 @@ impl Throttle {
             throttle.brokers.extend(it.from.iter().copied().chain(it.added()));
         }
         throttle
+    }
+
+    /// What is throttled now, whoever did that: a command that was interrupted leaves it so.
+    pub(crate) async fn left(admin: &Admin) -> Result<Self, CommandError> {
+        let failed = |error| CommandError::client("look for throttles", error);
+        let mut throttle = Self::default();
+        let topics = admin.list_topics().await.map_err(failed)?;
+        let names: Vec<&str> = topics.keys().map(|name| &**name).collect();
+        let set = admin.values_set_on_topics(&names, &[LEADERS, FOLLOWERS]).await.map_err(failed)?;
+        for (topic, _) in set.into_iter().filter(|(_, configs)| !configs.is_empty()) {
+            throttle.replicas.entry(topic).or_default();
+        }
+        let brokers = admin.client().metadata().brokers.keys().copied().map(ConfigResource::Broker).collect::<Vec<_>>();
+        for (resource, configs) in admin.describe_configs(&brokers).await.map_err(failed)? {
+            let is_rate = |config: &DescribeConfigsResourceResult| {
+                config.config_source == BROKER_CONFIG_SOURCE && RATES.contains(&&*config.name)
+            };
+            if let (ConfigResource::Broker(id), true) = (resource, configs.map_err(failed)?.iter().any(is_rate)) {
+                throttle.brokers.insert(id);
+            }
+        }
+        Ok(throttle)
+    }
+
+    /// Whether nothing is throttled.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.brokers.is_empty() && self.replicas.is_empty()
+    }
+
+    /// The brokers that are throttled, and the topics.
+    pub(crate) fn resources(&self) -> impl Iterator<Item = ConfigResource> {
+        let brokers = self.brokers.iter().copied().map(ConfigResource::Broker);
+        brokers.chain(self.replicas.keys().cloned().map(ConfigResource::Topic))
     }
 
     /// Sets it. Brokers come first: replicas of no rate are not held back.
@@ -51,7 +88,7 @@ impl Throttle {
     }
 
     /// Takes it away.
-    pub(super) async fn clear(&self, admin: &Admin) -> Result<(), CommandError> {
+    pub(crate) async fn clear(&self, admin: &Admin) -> Result<(), CommandError> {
         let delete = |keys: [&str; 2]| keys.map(|key| (key.to_owned(), ConfigChange::Delete));
         let mut failures = Vec::new();
         for topic in self.replicas.keys() {

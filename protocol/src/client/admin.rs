@@ -23,6 +23,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
+/// The most resources that one request asks for the configs of.
+const RESOURCES_PER_REQUEST: usize = 500;
+/// The source of a config that is set on its topic (Kafka: `DYNAMIC_TOPIC_CONFIG`).
+const TOPIC_CONFIG_SOURCE: i8 = 1;
+
 /// A topic to create.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewTopic {
@@ -304,6 +309,33 @@ impl Admin {
             results.push((resource.clone(), checked.map(|()| first.configs)));
         }
         Ok(results)
+    }
+
+    /// DescribeConfigs of many topics at once: what is set on each of them under these names.
+    pub async fn values_set_on_topics(
+        &self,
+        topics: &[&str],
+        names: &[&str],
+    ) -> Result<BTreeMap<String, Vec<DescribeConfigsResourceResult>>, ClientError> {
+        let mut values = BTreeMap::new();
+        for topics in topics.chunks(RESOURCES_PER_REQUEST) {
+            let resource = |topic: &&str| {
+                let (kind, name) = ConfigResource::Topic((*topic).to_owned()).wire();
+                let names = names.iter().copied().map(text).collect();
+                DescribeConfigsResource::default()
+                    .with_resource_type(kind)
+                    .with_resource_name(name)
+                    .with_configuration_keys(Some(names))
+            };
+            let request = DescribeConfigsRequest::default().with_resources(topics.iter().map(resource).collect());
+            let response = self.client.ask_any(&request).await?;
+            for mut result in response.results {
+                // A topic that is deleted meanwhile has nothing set.
+                result.configs.retain(|config| config.config_source == TOPIC_CONFIG_SOURCE);
+                values.insert(result.resource_name.to_string(), result.configs);
+            }
+        }
+        Ok(values)
     }
 
     /// IncrementalAlterConfigs (KIP-339): these changes to one resource, all or none.
