@@ -1,6 +1,6 @@
 //! The thread that takes roles: in the order of the metadata, and free to wait for appends under way.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -29,12 +29,13 @@ pub(super) struct Control {
 impl Control {
     pub(super) fn new(
         surroundings: Surroundings,
+        tasks: Sender<Task>,
         metrics: Arc<ReplicaMetrics>,
         lost_leaders: Arc<LostLeaders>,
     ) -> Self {
         let (local, image) = (surroundings.partitions.local().clone(), surroundings.image.clone());
         let settings = surroundings.settings.clone();
-        let fetchers = Fetchers::new(Shared { settings, local, image, metrics, lost_leaders });
+        let fetchers = Fetchers::new(Shared { settings, local, image, tasks, metrics, lost_leaders });
         Self {
             surroundings,
             fetchers,
@@ -57,6 +58,7 @@ impl Control {
                     let changed = self.surroundings.partitions.registered(&image);
                     self.on_metadata(TableChange { changed, ..TableChange::default() }, &image);
                 }
+                Task::Lane(partition, lane) => self.fetchers.change_lane(&partition, lane),
                 Task::Fetchers(count) => self.fetchers.set_count(count),
                 Task::Settled(done) => drop(done),
                 Task::Stop => break,

@@ -1,9 +1,10 @@
-//! A fetcher: one connection to one leader, one fetch session on it, one request at a time.
+//! A fetcher: one connection to one leader for one lane, one fetch session on it, one request at a time.
 //!
 //! A fetch promises what lies below its offset, so the next one is built only after the answer before it has been taken in, and flushed
 //! where a topic asks for that. When a partition is added while a request waits at the leader, the request is given up: its answer could
 //! be half a second away, and so would be the acknowledgement of the new partition's first record.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use weir_protocol::messages::{BrokerId as WireBrokerId, FetchRequest, FetchRespo
 
 use super::fetchers::Shared;
 use super::followed::FollowedPartitions;
+use super::lane::Lane;
 use super::session::Session;
 use crate::partition::{Partition, PartitionKey};
 use crate::replication::{FollowerState, NextFetch};
@@ -34,7 +36,7 @@ const ANSWER_OVERHEAD_BYTES: usize = 16 << 20;
 /// What a fetcher is told.
 pub(super) enum Command {
     /// Fetch this partition from now on.
-    Follow(std::sync::Arc<Partition>, FollowerState),
+    Follow(Arc<Partition>, FollowerState),
     /// Fetch it no more.
     Unfollow(PartitionKey),
 }
@@ -42,6 +44,7 @@ pub(super) enum Command {
 /// Everything that one fetcher owns.
 pub(super) struct Fetcher {
     pub(super) leader: BrokerId,
+    pub(super) lane: Lane,
     pub(super) shared: Shared,
     commands: mpsc::UnboundedReceiver<Command>,
     pub(super) followed: FollowedPartitions,
@@ -55,9 +58,15 @@ pub(super) struct Fetcher {
 struct Stopped;
 
 impl Fetcher {
-    pub(super) fn new(leader: BrokerId, shared: Shared, commands: mpsc::UnboundedReceiver<Command>) -> Self {
+    pub(super) fn new(
+        leader: BrokerId,
+        lane: Lane,
+        shared: Shared,
+        commands: mpsc::UnboundedReceiver<Command>,
+    ) -> Self {
         Self {
             leader,
+            lane,
             shared,
             commands,
             followed: FollowedPartitions::default(),
@@ -116,7 +125,7 @@ impl Fetcher {
     fn apply(&mut self, command: Command) -> bool {
         match command {
             Command::Follow(partition, state) => {
-                self.followed.insert(partition, state);
+                self.followed.insert(partition, state, self.lane);
                 true
             }
             Command::Unfollow(key) => {

@@ -1,8 +1,8 @@
 //! Which fetcher fetches which partition, and on which thread.
 //!
-//! A fetcher is a task with one connection and one fetch session: one a leader, log directory and `num.replica.fetchers`. Each
-//! directory has as many threads, with a runtime of their own, started with the first fetcher that they are to serve: a disk that does
-//! not answer holds up what follows into it, and nothing else.
+//! A fetcher is a task with one connection and one fetch session: one a leader, log directory, `num.replica.fetchers` and lane. Each
+//! directory has as many threads for each lane, with a runtime of their own, started with the first fetcher that they are to serve: a disk
+//! that does not answer holds up what follows into it, and nothing else, and what catches up nobody who is in sync.
 
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -16,15 +16,17 @@ use weir_controller::image::PartitionRegistration;
 use weir_protocol::ids::BrokerId;
 
 use super::fetcher::{Command, Fetcher};
-use super::{ImageSource, LostLeaders, ReplicaMetrics, ReplicaSettings};
+use super::{ImageSource, Lane, LostLeaders, ReplicaMetrics, ReplicaSettings, Task};
 use crate::partition::{LocalBroker, Partition, PartitionKey};
 use crate::replication::FollowerState;
 
 /// Stack of a fetchers' thread.
 const STACK_BYTES: usize = 1024 * 1024;
+/// How far a thread that catches up stands back (nice(2)): where the processors are busy, a tenth of the time of one that does not.
+const CATCHING_UP_NICE: i32 = 10;
 
-/// The directory that a thread writes to (none while this broker is still to choose), and which of its threads it is.
-type ThreadId = (Option<Uuid>, usize);
+/// The directory that a thread writes to (none while this broker is still to choose), which of its threads it is, and for which lane.
+type ThreadId = (Option<Uuid>, usize, Lane);
 
 /// Whom a fetcher fetches from, and on which thread.
 type FetcherId = (BrokerId, ThreadId);
@@ -35,6 +37,7 @@ pub(super) struct Shared {
     pub(super) settings: ReplicaSettings,
     pub(super) local: Arc<LocalBroker>,
     pub(super) image: ImageSource,
+    pub(super) tasks: std::sync::mpsc::Sender<Task>,
     pub(super) metrics: Arc<ReplicaMetrics>,
     pub(super) lost_leaders: Arc<LostLeaders>,
 }
@@ -67,9 +70,21 @@ impl Fetchers {
 
     /// Follows the leader that `registration` names, and no other.
     pub(super) fn follow(&mut self, partition: &Arc<Partition>, registration: &PartitionRegistration) {
+        let lane = Lane::of(registration.isr.contains(&self.shared.local.id()));
+        self.assign(partition, registration, lane);
+    }
+
+    /// Fetches a partition in another lane, if it is still followed.
+    pub(super) fn change_lane(&mut self, partition: &Arc<Partition>, lane: Lane) {
+        if self.assigned.contains_key(&partition.key()) {
+            self.assign(partition, &partition.registration(), lane);
+        }
+    }
+
+    fn assign(&mut self, partition: &Arc<Partition>, registration: &PartitionRegistration, lane: Lane) {
         let key = partition.key();
         let index = self.hasher.hash_one(key) as usize % self.shared.settings.fetchers;
-        let fetcher = (registration.leader, (partition.lies_in(), index));
+        let fetcher = (registration.leader, (partition.lies_in(), index, lane));
         if self.assigned.get(&key).is_some_and(|(before, _)| *before != fetcher) {
             self.unfollow(&key);
         }
@@ -125,16 +140,16 @@ impl Fetchers {
     }
 
     fn sender(&mut self, id: FetcherId) -> std::io::Result<&mpsc::UnboundedSender<Command>> {
-        let (leader, thread) = id;
+        let (leader, thread @ (_, _, lane)) = id;
         if !self.fetchers.contains_key(&id) {
             let count = self.threads.len();
             let thread = match self.threads.entry(thread) {
                 Entry::Occupied(thread) => thread.into_mut(),
-                Entry::Vacant(none) => none.insert(FetchThread::spawn(count)?),
+                Entry::Vacant(none) => none.insert(FetchThread::spawn(count, lane)?),
             };
             // As many commands as partitions change their roles; the fetcher takes them between two fetches.
             let (sender, commands) = mpsc::unbounded_channel();
-            thread.handle.spawn(Fetcher::new(leader, self.shared.clone(), commands).run());
+            thread.handle.spawn(Fetcher::new(leader, lane, self.shared.clone(), commands).run());
             self.fetchers.insert(id, sender);
         }
         Ok(&self.fetchers[&id])
@@ -142,15 +157,24 @@ impl Fetchers {
 }
 
 impl FetchThread {
-    fn spawn(index: usize) -> std::io::Result<Self> {
+    fn spawn(index: usize, lane: Lane) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, mut stopped) = watch::channel(false);
         let work = move || {
+            if lane == Lane::CatchingUp
+                && let Err(error) = rustix::process::nice(CATCHING_UP_NICE)
+            {
+                tracing::warn!(%error, "what catches up cannot yield to the rest of the broker");
+            }
             // An error tells that whoever could stop it is gone.
             let _ = runtime.block_on(stopped.wait_for(|stopped| *stopped));
         };
-        let thread = std::thread::Builder::new().name(format!("weir-fetch-{index}")).stack_size(STACK_BYTES);
+        let name = match lane {
+            Lane::InSync => "fetch",
+            Lane::CatchingUp => "catchup",
+        };
+        let thread = std::thread::Builder::new().name(format!("weir-{name}-{index}")).stack_size(STACK_BYTES);
         Ok(Self { handle, stop, thread: thread.spawn(work)? })
     }
 }

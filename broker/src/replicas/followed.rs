@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use ahash::AHashMap;
 
+use super::lane::Lane;
 use super::session::Session;
 use crate::partition::{FollowerLog, Partition, PartitionKey, ReplicaSide};
 use crate::replication::{FollowerState, NextFetch};
@@ -23,6 +24,8 @@ pub(super) struct Followed {
     pub(super) asked: Option<NextFetch>,
     /// Whether it has everything that was committed when the leader last answered.
     pub(super) has_caught_up: bool,
+    /// Whether it has been said that it is to be fetched in another lane.
+    pub(super) is_leaving: bool,
     is_due: bool,
 }
 
@@ -63,11 +66,10 @@ impl FollowedPartitions {
     }
 
     /// Fetches a partition from now on, or in another leader epoch.
-    pub(super) fn insert(&mut self, partition: Arc<Partition>, state: FollowerState) {
+    pub(super) fn insert(&mut self, partition: Arc<Partition>, state: FollowerState, lane: Lane) {
         let key = partition.key();
-        // Who is in sync has everything that is committed: a change of leader must not hold it back.
-        let has_caught_up = partition.registration().isr.contains(&partition.local().id());
-        let followed = Followed { partition, state, asked: None, has_caught_up, is_due: false };
+        let has_caught_up = lane == Lane::InSync;
+        let followed = Followed { partition, state, asked: None, has_caught_up, is_leaving: false, is_due: false };
         if self.partitions.insert(key, followed).is_some_and(|before| before.asked.is_some()) {
             self.asked -= 1;
         }

@@ -1,7 +1,7 @@
 //! Taking in what a leader answered: appended straight from the buffer it was received into, cut, or started over.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
 
 use ahash::AHashMap;
 use tokio::sync::oneshot;
@@ -14,6 +14,7 @@ use weir_protocol::messages::{BrokerId as WireBrokerId, FetchResponse, ListOffse
 
 use super::fetcher::Fetcher;
 use super::followed::Followed;
+use super::{Lane, Task};
 use crate::api::now_ms;
 use crate::partition::{FollowError, FollowerLog, Partition, PartitionKey, ReplicaSide};
 use crate::replication::{EpochEnd, FetchedPartition, FollowerStep, Restart};
@@ -78,6 +79,7 @@ impl Fetcher {
                 if bytes > 0 && followed.partition.is_throttled(ReplicaSide::Follower) {
                     self.shared.local.throttles().of(ReplicaSide::Follower).record(now_ms, bytes);
                 }
+                followed.look_for_lane(self.lane, &self.shared.tasks);
                 unfinished.flushes.extend(flush_to.map(|up_to| (followed.partition.clone(), up_to)));
             }
             Ok(Done::Truncated) => {
@@ -191,6 +193,18 @@ enum Done {
 }
 
 impl Followed {
+    /// Asks for another lane where the last answer has made that the right one.
+    fn look_for_lane(&mut self, lane: Lane, tasks: &mpsc::Sender<Task>) {
+        let is_in_sync = || self.partition.registration().isr.contains(&self.partition.local().id());
+        if !self.is_leaving
+            && let Some(lane) = lane.change(self.has_caught_up, is_in_sync)
+        {
+            self.is_leaving = true;
+            // Whoever would change it ends with the broker only.
+            let _ = tasks.send(Task::Lane(self.partition.clone(), lane));
+        }
+    }
+
     fn perform(&mut self, step: FollowerStep, records: &[u8]) -> Result<Done, FollowError> {
         let epoch = self.state.leader_epoch();
         match step {

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!  publisher ── Task ──► control thread ── Command ──► fetcher (one a leader and `num.replica.fetchers`) ── Fetch ──► leader
-//!                        roles, lag checks              appends, cuts, flushes
+//!                        roles, lag checks ◄── Lane ──  appends, cuts, flushes
 //!
 //!  partitions ── want another ISR ──► isr ── AlterPartition ──► active controller
 //!  partitions ── lie elsewhere ──► directories ── AssignReplicasToDirs ──► active controller
@@ -20,6 +20,7 @@ mod fetchers;
 mod followed;
 mod intake;
 mod isr;
+mod lane;
 mod log_reports;
 mod lost_leaders;
 mod metrics;
@@ -44,6 +45,7 @@ use crate::lifecycle::Presence;
 use crate::partition::{Partition, PartitionTable, TableChange};
 use crate::publisher::FileTask;
 
+use lane::Lane;
 pub(crate) use lost_leaders::LostLeaders;
 pub(crate) use metrics::ReplicaMetrics;
 pub(crate) use settings::ReplicaSettings;
@@ -65,13 +67,15 @@ pub(crate) struct Surroundings {
 }
 
 /// What there is to do for the control thread.
-pub(super) enum Task {
+enum Task {
     /// The metadata has changed.
     Metadata(TableChange, Arc<MetadataImage>),
     /// The settings of these partitions' topic have.
     Settings(Vec<Arc<Partition>>, Arc<MetadataImage>),
     /// The broker has been registered, in another epoch: what the metadata says may now be about it.
     Registered,
+    /// This follower is to fetch in another lane.
+    Lane(Arc<Partition>, Lane),
     /// `num.replica.fetchers` may have.
     Fetchers(usize),
     /// Everything before this is to be done by when it is dropped.
@@ -104,7 +108,7 @@ impl Replicas {
             surroundings.runtime.spawn(directories::assign(placed, local, controller));
         }
         let lost_leaders = Arc::new(LostLeaders::default());
-        let control = control::Control::new(surroundings, metrics.clone(), lost_leaders.clone());
+        let control = control::Control::new(surroundings, tasks.clone(), metrics.clone(), lost_leaders.clone());
         let thread = std::thread::Builder::new().name("weir-replicas".into()).spawn(move || control.run(&queue))?;
         Ok(Self { tasks, partitions, metrics, lost_leaders, control: Mutex::new(Some(thread)) })
     }
@@ -181,5 +185,12 @@ impl Replicas {
     fn send(&self, task: Task) {
         // It ends with the broker only, when nothing matters any more.
         let _ = self.tasks.send(task);
+    }
+}
+
+impl Drop for Replicas {
+    fn drop(&mut self) {
+        // Fetchers have tasks for it too: that nobody else is left to send some does not end it.
+        self.send(Task::Stop);
     }
 }
