@@ -147,7 +147,7 @@ fn check_own_id(
 /// Kafka's followers wait `fetch.timeout.ms` for their leader before they stand for election, which is what ours do; the
 /// leader's heartbeats are spaced so that two are late before anybody loses patience, and three before anybody stands.
 fn timing(settings: &Settings) -> Result<QuorumTiming, ConfigError> {
-    const HEARTBEATS_WITHIN_PATIENCE: f64 = 2.5;
+    const HEARTBEATS_WITHIN_PATIENCE: f64 = 2.1;
     let millis = |key| Duration::from_millis(settings.number(key).unsigned_abs());
     let (patience, random_part) =
         (millis("controller.quorum.fetch.timeout.ms"), millis("controller.quorum.election.timeout.ms"));
@@ -156,9 +156,10 @@ fn timing(settings: &Settings) -> Result<QuorumTiming, ConfigError> {
         return Err(wrong(settings, "controller.quorum.fetch.timeout.ms", &reason));
     }
     Ok(QuorumTiming {
-        heartbeat_interval: patience.div_f64(HEARTBEATS_WITHIN_PATIENCE),
+        // In whole milliseconds, as openraft counts.
+        heartbeat_interval: Duration::from_millis((patience.as_millis() as f64 / HEARTBEATS_WITHIN_PATIENCE) as u64),
         // Longer than a heartbeat takes, and shorter than the patience.
-        election_timeout_min: random_part.clamp(patience.mul_f64(0.45), patience.mul_f64(0.9)),
+        election_timeout_min: random_part.clamp(patience.mul_f64(0.5), patience.mul_f64(0.9)),
         election_timeout_max: patience,
         ..QuorumTiming::default()
     })
@@ -257,6 +258,7 @@ mod tests {
         assert_eq!(timing.election_timeout_max, Duration::from_secs(2));
         assert_eq!(timing.election_timeout_min, Duration::from_secs(1));
         assert!(timing.heartbeat_interval * 2 < timing.election_timeout_max);
+        assert!(timing.heartbeat_interval * 3 < timing.election_timeout_max + timing.election_timeout_min);
         let uneven = ["controller.quorum.fetch.timeout.ms=2000", "controller.quorum.election.timeout.ms=10"];
         let timing = quorum(&[&THREE[..], &uneven[..]].concat()).timing;
         assert!(timing.heartbeat_interval < timing.election_timeout_min, "{timing:?}");

@@ -190,7 +190,7 @@ impl Life {
 mod tests {
     use super::*;
 
-    const INTERVAL: Duration = Duration::from_millis(300);
+    const INTERVAL: Duration = Duration::from_millis(375);
     const INCARNATION: Uuid = Uuid::from_u128(1);
     const EPOCH: BrokerEpoch = BrokerEpoch(10);
     const SERVES: BrokerState = BrokerState { is_caught_up: true, is_fenced: false, should_shut_down: false };

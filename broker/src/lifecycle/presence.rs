@@ -176,7 +176,7 @@ mod tests {
     }
 
     fn presence() -> Presence {
-        let (session, interval, wait) = (1_500, 300, 500);
+        let (session, interval, wait) = (1_500, 375, 500);
         let [session, interval, wait] = [session, interval, wait].map(Duration::from_millis);
         let patience = Patience { away: session, ..Patience::new(session, interval, wait) };
         Presence::with_clock(Some(patience), || NOW_MS.get())
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn followers_may_be_silent_for_less_than_a_session_but_longer_than_they_wait() {
-        let [session, interval] = [1_500, 300].map(Duration::from_millis);
+        let [session, interval] = [1_500, 375].map(Duration::from_millis);
         let of = |wait| Patience::new(session, interval, Duration::from_millis(wait)).followers.as_millis();
         assert_eq!((of(500), of(2_000)), (750, 3_000));
     }

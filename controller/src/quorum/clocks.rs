@@ -155,8 +155,8 @@ mod tests {
     #[test]
     fn a_leader_waits_for_its_next_heartbeat_and_whoever_seeks_one_has_ticks() {
         let (timing, start) = (QuorumTiming::default(), Instant::now());
-        let of = |role| setting(&timing, role, start, Some(start), after(start, 240));
-        assert_eq!(of(Role::Leading), Setting { ticks: false, until: Some(after(start, 240)) });
+        let of = |role| setting(&timing, role, start, Some(start), after(start, 285));
+        assert_eq!(of(Role::Leading), Setting { ticks: false, until: Some(after(start, 285)) });
         assert_eq!(of(Role::Seeking), Setting { ticks: true, until: None });
         assert_eq!(of(Role::Alone), Setting { ticks: false, until: None });
     }

@@ -28,7 +28,7 @@ impl Default for QuorumTiming {
     /// heartbeats may be late. Slower than a lost host has to be noticed anyway, for an idle cluster pays for every heartbeat.
     fn default() -> Self {
         Self {
-            heartbeat_interval: Duration::from_millis(240),
+            heartbeat_interval: Duration::from_millis(285),
             election_timeout_min: Duration::from_millis(300),
             election_timeout_max: Duration::from_millis(600),
             formation_grace: Duration::from_secs(2),

@@ -14,7 +14,7 @@ pub(super) static KEYS: &[Definition] = &[
         "How long a sample of that rate lasts, in seconds.").without_effect(QUOTAS),
     key("auto.leader.rebalance.enable", Boolean, Some("true"), ReadOnly,
         "Whether leaders return to their preferred replicas by themselves."),
-    key("broker.heartbeat.interval.ms", Int(1, MAX_INT), Some("300"), ReadOnly,
+    key("broker.heartbeat.interval.ms", Int(1, MAX_INT), Some("375"), ReadOnly,
         "How often a broker tells the controller that it lives, in milliseconds."),
     key("broker.id", Int(-1, MAX_INT), Some("-1"), ReadOnly,
         "The older name of node.id."),
