@@ -14,26 +14,22 @@ use weir_controller::image::{
     WEIR_METADATA_VERSION_FEATURE,
 };
 use weir_controller::quorum::Controller;
-use weir_controller::record::ConfigResourceType;
-use weir_controller::zones::Zones;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerId};
 use weir_storage::manager::LogManager;
 
-use crate::config::effective::{Effective, Layers};
+use crate::administration::Administration;
+use crate::config::effective::Layers;
 use crate::config::{Settings, TopicConfig};
-use crate::controller_client::ControllerClient;
 use crate::departures::Departures;
 use crate::fetch_session::FetchSessionCache;
 use crate::group::{GroupCoordinator, OFFSETS_TOPIC};
 use crate::lifecycle::Lifecycle;
 use crate::log_dir_moves::LogDirMoves;
-use crate::metrics::RequestMetrics;
 use crate::partition::{Partition, PartitionError, PartitionKey, PartitionTable};
 use crate::producer_ids::ProducerIds;
 use crate::purgatory::{Purgatory, Wake};
 use crate::replicas::Replicas;
-use crate::server::reconfigure::Reconfigurer;
 
 /// A feature level that clients act on (KIP-584).
 #[derive(Clone, Copy, Debug)]
@@ -50,12 +46,10 @@ pub struct Feature {
 pub struct Broker {
     pub(crate) id: BrokerId,
     pub(crate) settings: Settings,
-    pub(crate) features: &'static [Feature],
     pub(crate) controller: Arc<Controller>,
-    /// Where changes of the metadata are asked for.
-    pub(crate) controller_client: Arc<ControllerClient>,
+    /// What it answers administrators with.
+    pub(crate) administration: Arc<Administration>,
     pub(crate) lifecycle: Lifecycle,
-    pub(crate) reconfigurer: Arc<Reconfigurer>,
     pub(crate) logs: Arc<LogManager>,
     pub(crate) partitions: Arc<PartitionTable>,
     /// Fetches that wait for records, and produces that wait for replicas.
@@ -72,7 +66,6 @@ pub struct Broker {
     pub(crate) auto_create_topics: bool,
     pub(crate) fetch_max_bytes: usize,
     pub(crate) random: Randomness,
-    pub(crate) requests: RequestMetrics,
     pub(crate) loaded: AtomicBool,
 }
 
@@ -128,44 +121,14 @@ impl Broker {
         self.random.next() as i32
     }
 
-    /// The controller that clients are told: any broker takes a controller's requests, so this one is as good as another
-    /// and is certainly there.
-    pub fn controller_to_name(&self, image: &MetadataImage) -> i32 {
-        if image.is_active(self.id) { self.id.get() } else { -1 }
-    }
-
     /// Asks the controller for a change.
     pub async fn submit(&self, request: impl Into<ControllerRequest>) -> Result<ControllerResponse, ErrorCode> {
-        self.controller_client.submit(request).await.map_err(|error| {
-            tracing::warn!(%error, "the controller did not take a change");
-            error.error_code()
-        })
+        self.administration.submit(request).await
     }
 
     /// What holds for a topic.
     pub fn topic_config(&self, image: &MetadataImage, topic: &str) -> TopicConfig {
         topic_config(self.id, &self.settings, image, topic)
-    }
-
-    /// Every topic key with its layers.
-    pub fn topic_values(&self, image: &MetadataImage, topic: &str) -> Vec<Effective> {
-        self.topic_values_with(image, image.topic_configs(topic).map_or(&NOTHING_SET, |set| set))
-    }
-
-    /// Every topic key with its layers, for a topic on which `set` is set.
-    pub fn topic_values_with(&self, image: &MetadataImage, set: &ResourceConfigs) -> Vec<Effective> {
-        layers(self.id, &self.settings, image).topic_values(set)
-    }
-
-    /// Every broker key with its layers.
-    pub fn broker_values(&self, image: &MetadataImage) -> Vec<Effective> {
-        layers(self.id, &self.settings, image).broker_values()
-    }
-
-    /// Every group key with its layers. A group need not exist to be configured.
-    pub fn group_values(&self, image: &MetadataImage, group: &str) -> Vec<Effective> {
-        let set = image.configs(&ConfigResource::new(ConfigResourceType::Group, group));
-        layers(self.id, &self.settings, image).group_values(set.map_or(&NOTHING_SET, |set| set))
     }
 
     /// Waits until everything below `required`, which was appended in `leader_epoch`, is `flushed`, if that was asked for, and acknowledged
@@ -233,25 +196,11 @@ impl Broker {
         let Ok(ControllerResponse::CreateTopics(response)) = self.submit(request).await else { return };
         for topic in response.topics {
             match topic.outcome {
-                Ok(_) => self.warn_of_zones([&*topic.name]),
+                Ok(_) => self.administration.warn_of_zones([&*topic.name]),
                 Err(error) if error.code == ErrorCode::TopicAlreadyExists => {}
                 Err(error) => {
                     tracing::warn!(topic = %topic.name, %error, "a topic could not be created automatically");
                 }
-            }
-        }
-    }
-
-    /// Says which of these topics, which have just been made, the loss of one zone would stop.
-    pub(crate) fn warn_of_zones<'t>(&self, topics: impl IntoIterator<Item = &'t str>) {
-        let image = self.image();
-        let zones = Zones::of(&image);
-        for name in topics {
-            let Some(topic) = image.topic_by_name(name) else { continue };
-            let required = self.topic_config(&image, name).min_insync_replicas;
-            let risks = topic.partitions().filter_map(|(_, it)| zones.partition_risk(&image, it, required));
-            if let Some(risk) = risks.max() {
-                tracing::warn!(topic = name, "the topic does not survive the loss of every zone: {risk}");
             }
         }
     }
@@ -328,7 +277,7 @@ fn adapted_min_insync_replicas(
 const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
 /// What is set on a resource on which nothing is.
-static NOTHING_SET: ResourceConfigs = ResourceConfigs::new();
+pub(crate) static NOTHING_SET: ResourceConfigs = ResourceConfigs::new();
 
 /// The layers of settings under a broker's topics and groups.
 pub(crate) fn layers<'a>(id: BrokerId, settings: &'a Settings, image: &'a MetadataImage) -> Layers<'a> {

@@ -1,5 +1,6 @@
 //! The server: listeners, one file per API, partitions, coordinators, metrics.
 
+pub mod administration;
 pub mod alarm;
 pub mod api;
 pub mod broker;

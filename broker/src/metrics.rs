@@ -17,6 +17,7 @@ use weir_controller::quorum::Controller;
 use weir_controller::zones::Zones;
 use weir_protocol::api::ApiKey;
 
+use crate::administration::Administration;
 use crate::broker::Broker;
 use crate::http::Monitored;
 use crate::net::NetworkMetrics;
@@ -102,7 +103,7 @@ impl Collector for Gathered {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         self.broker(&mut encoder)?;
         self.replication(&mut encoder)?;
-        self.requests(&mut encoder)?;
+        requests(&mut encoder, &self.0.broker.administration.requests)?;
         self.network(&mut encoder)?;
         self.storage(&mut encoder)
     }
@@ -180,18 +181,6 @@ impl Gathered {
         counter(encoder, "replica_throttled_fetched", "Bytes of throttled replicas fetched.", bytes, fetched)
     }
 
-    fn requests(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
-        let requests = &self.0.broker.requests;
-        let mut family = encoder.encode_descriptor("requests", "Requests by API.", None, COUNTER)?;
-        for (api, count) in requests.by_api() {
-            let label = [("api", format!("{api:?}"))];
-            ConstCounter::new(count).encode(family.encode_family(&label)?)?;
-        }
-        counter(encoder, "requests_refused", "Requests that could not be decoded.", None, &requests.refused)?;
-        let left_out = AtomicU64::new(crate::logging::lines_left_out());
-        counter(encoder, "log_lines_left_out", "Log lines that a limit left out.", None, &left_out)
-    }
-
     fn network(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
         let network = &self.0.network;
         let total = |pick: fn(&crate::net::NetworkThreadMetrics) -> &AtomicU64| AtomicU64::new(network.total(pick));
@@ -226,23 +215,35 @@ impl Gathered {
 }
 
 /// What a node that is only a controller shows, as text.
-pub(crate) fn render_controller(controller: &Arc<Controller>) -> String {
-    render(GatheredOfController(Arc::clone(controller)))
+pub(crate) fn render_controller(node: &Arc<Administration>) -> String {
+    render(GatheredOfController(Arc::clone(node)))
 }
 
-struct GatheredOfController(Arc<Controller>);
+struct GatheredOfController(Arc<Administration>);
 
 impl std::fmt::Debug for GatheredOfController {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("GatheredOfController").field(&self.0.node_id()).finish()
+        f.debug_tuple("GatheredOfController").field(&self.0.id()).finish()
     }
 }
 
 impl Collector for GatheredOfController {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
         gauge(&mut encoder, "topics", "Topics of the cluster.", self.0.image().topic_count())?;
-        controller(&mut encoder, &self.0)
+        controller(&mut encoder, &self.0.controller)?;
+        requests(&mut encoder, &self.0.requests)
     }
+}
+
+fn requests(encoder: &mut DescriptorEncoder<'_>, requests: &RequestMetrics) -> std::fmt::Result {
+    let mut family = encoder.encode_descriptor("requests", "Requests by API.", None, COUNTER)?;
+    for (api, count) in requests.by_api() {
+        let label = [("api", format!("{api:?}"))];
+        ConstCounter::new(count).encode(family.encode_family(&label)?)?;
+    }
+    counter(encoder, "requests_refused", "Requests that could not be decoded.", None, &requests.refused)?;
+    let left_out = AtomicU64::new(crate::logging::lines_left_out());
+    counter(encoder, "log_lines_left_out", "Log lines that a limit left out.", None, &left_out)
 }
 
 fn controller(encoder: &mut DescriptorEncoder<'_>, controller: &Controller) -> std::fmt::Result {

@@ -25,8 +25,9 @@ use weir_controller::quorum::Controller;
 use weir_protocol::ids::{TopicId, TopicPartition};
 use weir_storage::manager::{Assignment, LogManager, LogManagerConfig, OnOffline};
 
-use crate::api::{Apis, ListenerKind};
-use crate::broker::{Broker, FEATURES, Randomness, topic_config};
+use crate::administration::Administration;
+use crate::api::{Apis, ControllerApis};
+use crate::broker::{Broker, Randomness, topic_config};
 use crate::config::connection_limits::connection_limits;
 use crate::config::effective::Layers;
 use crate::config::{BrokerConfig, ListenerConfig};
@@ -137,13 +138,19 @@ impl Server {
         // What was set in an earlier run holds before the first connection is taken.
         reconfigurer.apply_limits(&controller.image());
         reconfigurer.reload_certificates(&controller.image());
+        let administration = Arc::new(Administration {
+            id: config.node_id,
+            settings: config.settings.clone(),
+            controller: controller.clone(),
+            controller_client,
+            reconfigurer: Some(reconfigurer),
+            requests: RequestMetrics::default(),
+        });
         let broker = Arc::new(Broker {
             id: config.node_id,
-            features: FEATURES,
             controller,
-            controller_client,
+            administration,
             lifecycle,
-            reconfigurer,
             logs: logs.clone(),
             partitions,
             arrivals,
@@ -159,7 +166,6 @@ impl Server {
             auto_create_topics: config.settings.flag("auto.create.topics.enable"),
             fetch_max_bytes: config.settings.number("fetch.max.bytes") as usize,
             random: Randomness::new(),
-            requests: RequestMetrics::default(),
             loaded: AtomicBool::new(false),
             settings: config.settings.clone(),
         });
@@ -174,10 +180,9 @@ impl Server {
         });
         let files = spawn_files_thread(broker.clone(), tasks)?;
         if let Some(controllers) = &controller_network {
-            controllers.handler().set_apis(Apis::new(broker.clone(), ListenerKind::Controller));
+            controllers.handler().set_apis(ControllerApis::new(broker.administration.clone()));
         }
-        let network =
-            network.start(Arc::new(Apis::new(broker.clone(), ListenerKind::Broker))).map_err(StartError::Thread)?;
+        let network = network.start(Arc::new(Apis::new(broker.clone()))).map_err(StartError::Thread)?;
         broker.lifecycle.set_ready(&network.supervisor());
         Ok(Self { broker, network, controller_network, addresses, http_address, side, files })
     }

@@ -18,6 +18,7 @@ use weir_protocol::messages::{
 use super::call::Call;
 use super::registry::ListenerKind;
 use super::wire::{error_fields, owned, text};
+use crate::administration::Administration;
 use crate::net::Dispatch;
 use crate::server::reconfigure::{CORDONED_LOG_DIRS, is_judged_by_the_broker};
 
@@ -27,7 +28,7 @@ type Named = (i8, Arc<str>);
 /// A resource's outcome, in the order of the request.
 type Outcome = (Named, Result<(), ApiError>);
 
-pub(super) fn replace(call: Call, request: AlterConfigsRequest) -> Dispatch {
+pub(super) fn replace(call: Call<Administration>, request: AlterConfigsRequest) -> Dispatch {
     let mut work = Work::default();
     for asked in &request.resources {
         if let Some(resource) = work.take(&call, asked.resource_type, owned(&asked.resource_name)) {
@@ -51,7 +52,7 @@ pub(super) fn replace(call: Call, request: AlterConfigsRequest) -> Dispatch {
     })
 }
 
-pub(super) fn change(call: Call, request: IncrementalAlterConfigsRequest) -> Dispatch {
+pub(super) fn change(call: Call<Administration>, request: IncrementalAlterConfigsRequest) -> Dispatch {
     let mut work = Work::default();
     for asked in &request.resources {
         let name = owned(&asked.resource_name);
@@ -133,7 +134,7 @@ impl<T> Default for Work<T> {
 
 impl<T> Work<T> {
     /// The resource, if the controller is to be asked about it.
-    fn take(&mut self, call: &Call, kind: i8, name: Arc<str>) -> Option<ConfigResource> {
+    fn take(&mut self, call: &Call<Administration>, kind: i8, name: Arc<str>) -> Option<ConfigResource> {
         match resource(call, kind, &name) {
             Ok(resource) => {
                 self.outcomes.push(((kind, name), None));
@@ -152,7 +153,11 @@ impl<T> Work<T> {
 
     /// Takes out the changes that would leave a listener without certificates it can use, or cordon directories that are none of
     /// this broker's. Both are its own, so that no controller can judge them.
-    async fn check_on_broker(&mut self, call: &Call, proposed: fn(&MetadataImage, &T) -> Option<Proposal>) {
+    async fn check_on_broker(
+        &mut self,
+        call: &Call<Administration>,
+        proposed: fn(&MetadataImage, &T) -> Option<Proposal>,
+    ) {
         let image = call.image();
         let mut at = 0;
         while let Some(item) = self.items.get(at) {
@@ -160,9 +165,10 @@ impl<T> Work<T> {
                 at += 1;
                 continue;
             };
-            let is_this_broker = resource == ConfigResource::broker(call.broker.id());
-            let (broker, image) = (call.broker.clone(), image.clone());
-            let check = move || broker.reconfigurer.check(&image, &configs);
+            let is_this_broker = resource == ConfigResource::broker(call.node.id());
+            let judge = call.node.reconfigurer.clone().filter(|_| is_this_broker);
+            let image = image.clone();
+            let check = move || judge.map_or(Ok(()), |judge| judge.check(&image, &configs));
             match if is_this_broker { tokio::task::spawn_blocking(check).await } else { Ok(Ok(())) } {
                 Ok(Ok(())) => at += 1,
                 refused => {
@@ -178,11 +184,15 @@ impl<T> Work<T> {
         }
     }
 
-    async fn submit(self, call: &Call, request: impl FnOnce(Vec<T>) -> ControllerRequest) -> Vec<Outcome> {
+    async fn submit(
+        self,
+        call: &Call<Administration>,
+        request: impl FnOnce(Vec<T>) -> ControllerRequest,
+    ) -> Vec<Outcome> {
         let mut decided = Vec::new();
         let mut failure = ErrorCode::UnknownServerError;
         if !self.items.is_empty() {
-            match call.broker.submit(request(self.items)).await {
+            match call.node.submit(request(self.items)).await {
                 Ok(ControllerResponse::AlterConfigs(response))
                 | Ok(ControllerResponse::IncrementalAlterConfigs(response)) => {
                     decided = response.resources.into_iter().map(|result| result.outcome).collect();
@@ -200,7 +210,7 @@ impl<T> Work<T> {
     }
 }
 
-fn resource(call: &Call, kind: i8, name: &str) -> Result<ConfigResource, ApiError> {
+fn resource(call: &Call<Administration>, kind: i8, name: &str) -> Result<ConfigResource, ApiError> {
     let resource_type = ConfigResourceType::from_code(kind)
         .ok_or_else(|| ApiError::new(ErrorCode::InvalidRequest, format!("Unknown resource type {kind}.")))?;
     if resource_type == ConfigResourceType::Broker && !name.is_empty() {
@@ -210,8 +220,8 @@ fn resource(call: &Call, kind: i8, name: &str) -> Result<ConfigResource, ApiErro
             return Err(ApiError::new(ErrorCode::InvalidRequest, message));
         }
         // A broker knows what it can take; a controller is told of any.
-        if id != Some(call.broker.id().get()) && call.listener_kind == ListenerKind::Broker {
-            let message = format!("Unexpected broker id, expected {}, but received {name}", call.broker.id());
+        if id != Some(call.node.id().get()) && call.listener_kind == ListenerKind::Broker {
+            let message = format!("Unexpected broker id, expected {}, but received {name}", call.node.id());
             return Err(ApiError::new(ErrorCode::InvalidRequest, message));
         }
     }

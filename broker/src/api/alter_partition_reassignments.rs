@@ -13,9 +13,10 @@ use weir_protocol::messages::{AlterPartitionReassignmentsRequest, AlterPartition
 
 use super::call::Call;
 use super::wire::{error_fields, our_broker_ids, owned, topic_name};
+use crate::administration::Administration;
 use crate::net::Dispatch;
 
-pub(super) fn handle(call: Call, request: AlterPartitionReassignmentsRequest) -> Dispatch {
+pub(super) fn handle(call: Call<Administration>, request: AlterPartitionReassignmentsRequest) -> Dispatch {
     let partitions = request.topics.iter().flat_map(|topic| {
         let name = owned(&topic.name.0);
         topic.partitions.iter().map(move |partition| PartitionReassignment {
@@ -26,7 +27,7 @@ pub(super) fn handle(call: Call, request: AlterPartitionReassignmentsRequest) ->
     let allow_replication_factor_change = call.version() == 0 || request.allow_replication_factor_change;
     let decide = Decide { partitions: partitions.collect(), allow_replication_factor_change };
     call.later(async move |call| {
-        let response = match call.broker.submit(decide).await {
+        let response = match call.node.submit(decide).await {
             Ok(ControllerResponse::AlterPartitionReassignments(response)) => answer(response.partitions),
             Ok(_) => failed(ErrorCode::UnknownServerError),
             Err(code) => failed(code),

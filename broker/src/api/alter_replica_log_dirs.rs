@@ -23,7 +23,7 @@ const MAX_MOVES_PER_REQUEST: usize = 10_000;
 pub(super) fn handle(call: Call, request: AlterReplicaLogDirsRequest) -> Dispatch {
     call.later(async move |call| {
         // Folders are made, perhaps on a disk that takes its time.
-        let broker = Arc::clone(&call.broker);
+        let broker = Arc::clone(&call.node);
         let altered = tokio::task::spawn_blocking(move || alter(&broker, request)).await;
         altered.unwrap_or_else(|error| {
             tracing::error!(%error, "replicas could not be moved between log directories");

@@ -1,4 +1,4 @@
-//! ApiVersions (18): which APIs and features this broker has (KIP-511, KIP-584).
+//! ApiVersions (18): which APIs and features this node has (KIP-511, KIP-584).
 
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
@@ -6,6 +6,8 @@ use weir_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse, StrBytes}
 
 use super::call::Call;
 use super::registry;
+use crate::administration::Administration;
+use crate::broker::FEATURES;
 use crate::net::{ClientSoftware, Dispatch};
 
 /// From this version on a feature may be listed whose lowest level is 0.
@@ -13,7 +15,7 @@ const FIRST_VERSION_WITH_LEVEL_ZERO: i16 = 4;
 /// From this version on a client names its software.
 const FIRST_VERSION_WITH_SOFTWARE: i16 = 3;
 
-pub(super) fn handle(call: Call, request: ApiVersionsRequest) -> Dispatch {
+pub(super) fn handle(call: Call<Administration>, request: ApiVersionsRequest) -> Dispatch {
     if call.version() >= FIRST_VERSION_WITH_SOFTWARE {
         if !is_software_name(&request.client_software_name) || !is_software_name(&request.client_software_version) {
             let refused = ApiVersionsResponse::default().with_error_code(ErrorCode::InvalidRequest.code());
@@ -29,19 +31,19 @@ pub(super) fn handle(call: Call, request: ApiVersionsRequest) -> Dispatch {
     call.ready(&answer(&call))
 }
 
-fn answer(call: &Call) -> ApiVersionsResponse {
+fn answer(call: &Call<Administration>) -> ApiVersionsResponse {
     let apis = registry::advertised(call.listener_kind).map(|api| {
         ApiVersion::default().with_api_key(api.key as i16).with_min_version(api.min).with_max_version(api.max)
     });
     let image = call.image();
     let lists_level_zero = call.version() >= FIRST_VERSION_WITH_LEVEL_ZERO;
-    let supported = call.broker.features.iter().filter(|feature| feature.min > 0 || lists_level_zero).map(|feature| {
+    let supported = FEATURES.iter().filter(|feature| feature.min > 0 || lists_level_zero).map(|feature| {
         SupportedFeatureKey::default()
             .with_name(StrBytes::from_static_str(feature.name))
             .with_min_version(feature.min)
             .with_max_version(feature.max)
     });
-    let finalized = call.broker.features.iter().filter_map(|feature| {
+    let finalized = FEATURES.iter().filter_map(|feature| {
         let level = image.feature_level(feature.name);
         (level > 0).then(|| {
             FinalizedFeatureKey::default()

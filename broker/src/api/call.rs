@@ -1,4 +1,4 @@
-//! One request in hand: who asks, what for, and the broker that answers.
+//! One request in hand: who asks, what for, and what answers: a broker, or for administrators any node.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,14 +10,15 @@ use weir_protocol::request::RequestHeader;
 use weir_protocol::response::{self, ResponseError};
 
 use super::registry::ListenerKind;
+use crate::administration::Administration;
 use crate::broker::Broker;
 use crate::net::{ConnectionContext, Dispatch, Response};
 
 /// A request's surroundings, kept by its waiting stage.
-#[derive(Clone, Debug)]
-pub struct Call {
-    /// The broker.
-    pub broker: Arc<Broker>,
+#[derive(Debug)]
+pub struct Call<N = Broker> {
+    /// The node that answers, as far as the API needs to know it.
+    pub node: Arc<N>,
     /// The connection it came over.
     pub connection: Rc<ConnectionContext>,
     /// The kind of the listener it came to.
@@ -26,15 +27,41 @@ pub struct Call {
     pub header: RequestHeader,
 }
 
+impl<N> Clone for Call<N> {
+    fn clone(&self) -> Self {
+        Self {
+            node: self.node.clone(),
+            connection: self.connection.clone(),
+            listener_kind: self.listener_kind,
+            header: self.header.clone(),
+        }
+    }
+}
+
 impl Call {
+    /// The metadata as it is now.
+    pub fn image(&self) -> Arc<MetadataImage> {
+        self.node.image()
+    }
+
+    /// The same, of an API that needs no broker.
+    pub(super) fn administering(self) -> Call<Administration> {
+        let Self { node, connection, listener_kind, header } = self;
+        Call { node: node.administration.clone(), connection, listener_kind, header }
+    }
+}
+
+impl Call<Administration> {
+    /// The metadata as it is now.
+    pub fn image(&self) -> Arc<MetadataImage> {
+        self.node.image()
+    }
+}
+
+impl<N: 'static> Call<N> {
     /// The version of the API asked for.
     pub fn version(&self) -> i16 {
         self.header.api_version
-    }
-
-    /// The metadata as it is now.
-    pub fn image(&self) -> Arc<MetadataImage> {
-        self.broker.image()
     }
 
     /// The wall clock, in milliseconds since 1970.

@@ -8,9 +8,10 @@ use weir_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse,
 
 use super::call::Call;
 use super::wire::{error_fields, our_broker_ids, owned, topic_name};
+use crate::administration::Administration;
 use crate::net::Dispatch;
 
-pub(super) fn handle(call: Call, request: CreatePartitionsRequest) -> Dispatch {
+pub(super) fn handle(call: Call<Administration>, request: CreatePartitionsRequest) -> Dispatch {
     let topics: Vec<NewPartitions> = request.topics.iter().map(new_partitions).collect();
     let names: Vec<_> = topics.iter().map(|topic| topic.name.clone()).collect();
     let decide = Decide { topics, validate_only: request.validate_only };
@@ -24,7 +25,7 @@ pub(super) fn handle(call: Call, request: CreatePartitionsRequest) -> Dispatch {
             });
             refused.collect()
         };
-        let results = match call.broker.submit(decide).await {
+        let results = match call.node.submit(decide).await {
             Ok(ControllerResponse::CreatePartitions(response)) => {
                 let results = response.topics.into_iter().map(|result| {
                     let (code, message) = error_fields(&result.outcome);

@@ -11,23 +11,24 @@ use weir_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse, StrByte
 
 use super::call::Call;
 use super::wire::{our_broker_ids, owned, text, topic_name};
+use crate::administration::Administration;
 use crate::config::definition::Update;
 use crate::net::Dispatch;
 
 /// From this version on the answer tells what was created.
 const FIRST_VERSION_WITH_DETAILS: i16 = 5;
 
-pub(super) fn handle(call: Call, request: CreateTopicsRequest) -> Dispatch {
+pub(super) fn handle(call: Call<Administration>, request: CreateTopicsRequest) -> Dispatch {
     let names: Vec<_> = request.topics.iter().map(|topic| owned(&topic.name.0)).collect();
     let decide =
         Decide { topics: request.topics.iter().map(new_topic).collect(), validate_only: request.validate_only };
     let validate_only = request.validate_only;
     call.later(async move |call| {
-        let topics = match call.broker.submit(decide).await {
+        let topics = match call.node.submit(decide).await {
             Ok(ControllerResponse::CreateTopics(response)) => {
                 if !validate_only {
                     let created = response.topics.iter().filter(|topic| topic.outcome.is_ok());
-                    call.broker.warn_of_zones(created.map(|topic| &*topic.name));
+                    call.node.warn_of_zones(created.map(|topic| &*topic.name));
                 }
                 response.topics.into_iter().map(|result| answer(&call, result)).collect()
             }
@@ -63,7 +64,7 @@ fn refused(name: &str, code: ErrorCode) -> CreatableTopicResult {
         .with_configs(None)
 }
 
-fn answer(call: &Call, result: CreateTopicResult) -> CreatableTopicResult {
+fn answer(call: &Call<Administration>, result: CreateTopicResult) -> CreatableTopicResult {
     let CreateTopicResult { name, outcome } = result;
     let created = match outcome {
         Ok(created) => created,
@@ -82,8 +83,8 @@ fn answer(call: &Call, result: CreateTopicResult) -> CreatableTopicResult {
         .with_configs(Some(effective_configs(call, &created)))
 }
 
-fn effective_configs(call: &Call, created: &CreatedTopic) -> Vec<CreatableTopicConfigs> {
-    let values = call.broker.topic_values_with(&call.image(), &created.configs);
+fn effective_configs(call: &Call<Administration>, created: &CreatedTopic) -> Vec<CreatableTopicConfigs> {
+    let values = call.node.topic_values_with(&call.image(), &created.configs);
     let configs = values.into_iter().map(|value| {
         CreatableTopicConfigs::default()
             .with_name(StrBytes::from_static_str(value.definition.name))

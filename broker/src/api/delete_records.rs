@@ -34,7 +34,7 @@ pub(super) fn handle(call: Call, request: DeleteRecordsRequest) -> Dispatch {
         let mut results = Vec::with_capacity(topic.partitions.len());
         for (at_part, asked) in topic.partitions.iter().enumerate() {
             let index = PartitionIndex(asked.partition_index);
-            let placement = call.broker.partitions.find(&image, &topic.name, index);
+            let placement = call.node.partitions.find(&image, &topic.name, index);
             let deleted = delete(placement, asked.offset).and_then(|(partition, before)| {
                 let low = low_watermark(&call, &partition)?;
                 if low < before {
@@ -92,7 +92,7 @@ async fn deleted_for_good(
     before: Offset,
     deadline: Instant,
 ) -> Result<Offset, PartitionError> {
-    let mut watch = call.broker.arrivals.watch([partition.key()], Some(deadline));
+    let mut watch = call.node.arrivals.watch([partition.key()], Some(deadline));
     loop {
         let low = low_watermark(call, partition)?;
         if low >= before {

@@ -7,12 +7,13 @@ use weir_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse, StrByte
 
 use super::call::Call;
 use super::wire::{error_fields, owned, topic_name};
+use crate::administration::Administration;
 use crate::net::Dispatch;
 
 /// From this version on topics are structs with a name or an id.
 const FIRST_VERSION_WITH_IDS: i16 = 6;
 
-pub(super) fn handle(call: Call, request: DeleteTopicsRequest) -> Dispatch {
+pub(super) fn handle(call: Call<Administration>, request: DeleteTopicsRequest) -> Dispatch {
     let topics: Vec<TopicRef> = match call.version() >= FIRST_VERSION_WITH_IDS {
         true => {
             let topics = request.topics.iter();
@@ -26,7 +27,7 @@ pub(super) fn handle(call: Call, request: DeleteTopicsRequest) -> Dispatch {
         }
     };
     call.later(async move |call| {
-        let responses = match call.broker.submit(Decide { topics: topics.clone() }).await {
+        let responses = match call.node.submit(Decide { topics: topics.clone() }).await {
             Ok(ControllerResponse::DeleteTopics(response)) => response.topics.into_iter().map(answer).collect(),
             Ok(_) => topics.iter().map(|topic| refused(topic, ErrorCode::UnknownServerError)).collect(),
             Err(code) => topics.iter().map(|topic| refused(topic, code)).collect(),

@@ -8,13 +8,14 @@ use weir_protocol::messages::{BrokerId, DescribeClusterRequest, DescribeClusterR
 use super::call::Call;
 use super::operations::{CLUSTER_OPERATIONS, NO_OPERATIONS};
 use super::registry::ListenerKind;
+use crate::administration::Administration;
 use crate::net::Dispatch;
 
 /// The kinds of endpoints that are told: each on listeners of its own.
 const BROKERS: i8 = 1;
 const CONTROLLERS: i8 = 2;
 
-pub(super) fn handle(call: Call, request: DescribeClusterRequest) -> Dispatch {
+pub(super) fn handle(call: Call<Administration>, request: DescribeClusterRequest) -> Dispatch {
     // Before version 1 nobody knew of another kind.
     let asked = if call.version() >= 1 { request.endpoint_type } else { BROKERS };
     let (told, told_name) = match call.listener_kind {
@@ -27,7 +28,7 @@ pub(super) fn handle(call: Call, request: DescribeClusterRequest) -> Dispatch {
     let image = call.image();
     let (controller, nodes) = match call.listener_kind {
         ListenerKind::Broker => {
-            (call.broker.controller_to_name(&image), brokers(&call, &image, request.include_fenced_brokers))
+            (call.node.controller_to_name(&image), brokers(&call, &image, request.include_fenced_brokers))
         }
         ListenerKind::Controller => controllers(&call),
     };
@@ -60,7 +61,7 @@ fn refused(asked: i8, told: &str) -> DescribeClusterResponse {
         .with_error_message(Some(StrBytes::from_string(message)))
 }
 
-fn brokers(call: &Call, image: &MetadataImage, with_fenced: bool) -> Vec<DescribeClusterBroker> {
+fn brokers(call: &Call<Administration>, image: &MetadataImage, with_fenced: bool) -> Vec<DescribeClusterBroker> {
     let brokers = image.brokers().filter(|broker| with_fenced || !broker.fenced);
     let brokers = brokers.filter_map(|broker| {
         let endpoint = broker.endpoint(&call.connection.listener)?;
@@ -76,8 +77,8 @@ fn brokers(call: &Call, image: &MetadataImage, with_fenced: bool) -> Vec<Describ
 }
 
 /// The active controller, and every one that votes.
-fn controllers(call: &Call) -> (i32, Vec<DescribeClusterBroker>) {
-    let quorum = call.broker.controller.describe_quorum();
+fn controllers(call: &Call<Administration>) -> (i32, Vec<DescribeClusterBroker>) {
+    let quorum = call.node.controller.describe_quorum();
     let voters = quorum.replicas.iter().filter(|member| member.voter).filter_map(|member| {
         let mut endpoints = member.endpoints.iter();
         let endpoint = endpoints.find(|endpoint| *endpoint.listener == *call.connection.listener)?;

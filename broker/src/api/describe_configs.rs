@@ -14,6 +14,7 @@ use weir_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse, S
 
 use super::call::Call;
 use super::topics::is_valid_topic_name;
+use crate::administration::Administration;
 use crate::config::client_metrics_keys::CLIENT_METRICS_KEYS;
 use crate::config::definition::{Kind, Update};
 use crate::config::effective::{Effective, Source, client_metrics_value};
@@ -26,7 +27,7 @@ const BROKER_LOGGER: i8 = ConfigResourceType::BrokerLogger.code();
 const CLIENT_METRICS: i8 = ConfigResourceType::ClientMetrics.code();
 const GROUP: i8 = ConfigResourceType::Group.code();
 
-pub(super) fn handle(call: Call, request: DescribeConfigsRequest) -> Dispatch {
+pub(super) fn handle(call: Call<Administration>, request: DescribeConfigsRequest) -> Dispatch {
     let image = call.image();
     let results = request.resources.iter().map(|resource| {
         let described = describe(&call, &image, resource);
@@ -52,7 +53,7 @@ fn is_asked(resource: &DescribeConfigsResource, name: &str) -> bool {
 }
 
 fn describe(
-    call: &Call,
+    call: &Call<Administration>,
     image: &MetadataImage,
     resource: &DescribeConfigsResource,
 ) -> Result<Vec<Effective>, PartitionError> {
@@ -62,16 +63,16 @@ fn describe(
             Err(PartitionError::new(ErrorCode::InvalidTopicException, format!("The topic name {name:?} is not valid.")))
         }
         TOPIC if image.topic_by_name(name).is_none() => Err(ErrorCode::UnknownTopicOrPartition.into()),
-        TOPIC => Ok(call.broker.topic_values(image, name)),
+        TOPIC => Ok(call.node.topic_values(image, name)),
         BROKER if name.is_empty() => Ok(cluster_values(call, image)),
-        BROKER if is_this_broker(call, name) => Ok(call.broker.broker_values(image)),
+        BROKER if is_this_broker(call, name) => Ok(call.node.broker_values(image)),
         BROKER => {
-            let message = format!("Unexpected broker id, expected {} or empty, but received {name}", call.broker.id());
+            let message = format!("Unexpected broker id, expected {} or empty, but received {name}", call.node.id());
             Err(PartitionError::new(ErrorCode::InvalidRequest, message))
         }
         BROKER_LOGGER if is_this_broker(call, name) => Ok(Vec::new()),
         GROUP if name.is_empty() => Err(PartitionError::new(ErrorCode::InvalidRequest, "Group name must not be empty")),
-        GROUP => Ok(call.broker.group_values(image, name)),
+        GROUP => Ok(call.node.group_values(image, name)),
         CLIENT_METRICS if name.is_empty() => {
             Err(PartitionError::new(ErrorCode::InvalidRequest, "Client metrics subscription name must not be empty"))
         }
@@ -89,14 +90,14 @@ fn client_metrics_values(image: &MetadataImage, subscription: &str) -> Vec<Effec
     CLIENT_METRICS_KEYS.iter().map(|definition| client_metrics_value(&set, definition)).collect()
 }
 
-fn is_this_broker(call: &Call, name: &str) -> bool {
-    name.parse().is_ok_and(|id| BrokerId(id) == call.broker.id())
+fn is_this_broker(call: &Call<Administration>, name: &str) -> bool {
+    name.parse().is_ok_and(|id| BrokerId(id) == call.node.id())
 }
 
 /// For the cluster's defaults only what was set for all brokers is shown, as in Kafka.
-fn cluster_values(call: &Call, image: &MetadataImage) -> Vec<Effective> {
+fn cluster_values(call: &Call<Administration>, image: &MetadataImage) -> Vec<Effective> {
     let set = image.configs(&ConfigResource::default_broker());
-    let values = call.broker.broker_values(image);
+    let values = call.node.broker_values(image);
     values
         .into_iter()
         .filter(|value| set.is_some_and(|set| set.contains_key(&*value.name)))

@@ -18,10 +18,10 @@ use crate::net::Dispatch;
 pub(super) fn handle(call: Call, request: DescribeLogDirsRequest) -> Dispatch {
     let asked = request.topics.as_deref();
     let image = call.image();
-    let cordoned = image.broker(call.broker.id()).and_then(|broker| broker.cordoned_log_dirs.as_deref());
+    let cordoned = image.broker(call.node.id()).and_then(|broker| broker.cordoned_log_dirs.as_deref());
     let is_cordoned = |dir: &LogDirStatus| cordoned.is_some_and(|cordoned| cordoned.contains(&dir.id));
     let described = |dir| DescribedLogDir { is_cordoned: is_cordoned(&dir), result: describe(&call, dir, asked) };
-    let results = call.broker.logs.dirs().into_iter().map(described).collect();
+    let results = call.node.logs.dirs().into_iter().map(described).collect();
     call.ready(&DescribeLogDirsResponse { results, ..DescribeLogDirsResponse::default() })
 }
 
@@ -62,7 +62,7 @@ fn describe(call: &Call, dir: LogDirStatus, asked: Option<&[DescribableLogDirTop
 
 /// How far a follower is behind what it knows to be committed.
 fn lag(call: &Call, partition: &TopicPartition) -> i64 {
-    let log = call.broker.logs.get(partition);
+    let log = call.node.logs.get(partition);
     log.map_or(0, |log| (log.high_watermark() - log.log_end_offset()).max(0))
 }
 

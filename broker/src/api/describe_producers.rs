@@ -13,7 +13,7 @@ pub(super) fn handle(call: Call, request: DescribeProducersRequest) -> Dispatch 
     let image = call.image();
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partition_indexes.iter().map(|&index| {
-            let placement = call.broker.partitions.find(&image, &topic.name, PartitionIndex(index));
+            let placement = call.node.partitions.find(&image, &topic.name, PartitionIndex(index));
             answer(index, producers(placement))
         });
         TopicResponse::default().with_partitions(partitions.collect()).with_name(topic.name)

@@ -16,6 +16,7 @@ use weir_protocol::messages::{BrokerId, DescribeQuorumRequest, DescribeQuorumRes
 
 use super::call::{Call, now_ms};
 use super::wire::{text, topic_name};
+use crate::administration::Administration;
 use crate::net::Dispatch;
 
 /// How long the active controller is looked for.
@@ -24,14 +25,14 @@ const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What is not known of a member.
 const UNKNOWN: i64 = -1;
 
-pub(super) fn handle(call: Call, request: DescribeQuorumRequest) -> Dispatch {
+pub(super) fn handle(call: Call<Administration>, request: DescribeQuorumRequest) -> Dispatch {
     if !asks_for_the_metadata_log(&request) {
         let version = call.version();
         return call.ready(&as_of_version(refused_topics(&request), version));
     }
     call.later(async move |call| {
         let deadline = Instant::now() + DESCRIBE_TIMEOUT;
-        let response = match call.broker.controller_client.ask(QuorumRequest::Describe, deadline).await {
+        let response = match call.node.controller_client.ask(QuorumRequest::Describe, deadline).await {
             Ok(QuorumResponse::Described(quorum)) => answer(&quorum, now_ms()),
             Ok(_) => DescribeQuorumResponse::default().with_error_code(ErrorCode::UnknownServerError.code()),
             Err(error) => DescribeQuorumResponse::default()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use weir_protocol::api::ApiKey;
 use weir_protocol::messages::{RequestKind, StrBytes};
-use weir_protocol::request::{self, RequestError};
+use weir_protocol::request::{self, RequestError, RequestHeader};
 use weir_protocol::response;
 
 use super::call::Call;
@@ -18,50 +18,35 @@ use super::{
     offset_delete, offset_fetch, offset_for_leader_epoch, produce, raft_voters, registry, unregister_broker,
     update_features,
 };
+use crate::administration::Administration;
 use crate::broker::Broker;
+use crate::metrics::RequestMetrics;
 use crate::net::{ConnectionContext, Dispatch, Frame, Handler};
 
-/// Every API of a broker, as one kind of listener offers them.
+/// Every API of a broker, on the listeners for clients and brokers.
 #[derive(Debug)]
 pub struct Apis {
     broker: Arc<Broker>,
-    listener_kind: ListenerKind,
 }
 
 impl Apis {
-    /// The APIs of `broker` on listeners of that kind.
-    pub fn new(broker: Arc<Broker>, listener_kind: ListenerKind) -> Self {
-        Self { broker, listener_kind }
+    /// The APIs of `broker`.
+    pub fn new(broker: Arc<Broker>) -> Self {
+        Self { broker }
     }
 }
 
 impl Handler for Apis {
     fn dispatch(&self, connection: &Rc<ConnectionContext>, mut frame: Frame) -> Dispatch {
-        let mut bytes = frame.share();
-        let mut header = match request::decode_header(&mut bytes) {
-            Ok(header) => header,
-            Err(error) => return self.refused(connection, &error),
+        let listener_kind = ListenerKind::Broker;
+        let (header, body) = match open(connection, &mut frame, listener_kind, &self.broker.administration.requests) {
+            Ok(opened) => opened,
+            Err(refused) => return refused,
         };
-        if !registry::is_built(header.api_key, self.listener_kind) {
-            tracing::warn!(
-                peer = %connection.peer_address, api = ?header.api_key, version = header.api_version,
-                "an API that is not advertised was asked for; the connection is closed"
-            );
-            return Dispatch::Close;
-        }
-        let body = match request::decode_body(&header, &mut bytes) {
-            Ok(body) => body,
-            Err(error) => return self.refused(connection, &error),
-        };
-        self.broker.requests.count(header.api_key);
-        // From here on only what an API keeps on purpose may keep the frame alive.
-        drop(bytes);
-        header.client_id = header.client_id.map(|id| StrBytes::from_string(id.to_string()));
-        let (broker, connection) = (self.broker.clone(), connection.clone());
-        let call = Call { broker, connection, listener_kind: self.listener_kind, header };
+        let call = Call { node: self.broker.clone(), connection: connection.clone(), listener_kind, header };
         match body {
             RequestKind::Produce(request) => produce::handle(call, request, frame),
-            other => route(call, other),
+            other => serve(call, other),
         }
     }
 
@@ -70,7 +55,57 @@ impl Handler for Apis {
     }
 }
 
-fn route(call: Call, request: RequestKind) -> Dispatch {
+/// The APIs for administrators, on controller listeners (KIP-919).
+#[derive(Debug)]
+pub(crate) struct ControllerApis {
+    administration: Arc<Administration>,
+}
+
+impl ControllerApis {
+    /// The APIs of the node that `administration` is of.
+    pub(crate) fn new(administration: Arc<Administration>) -> Self {
+        Self { administration }
+    }
+
+    pub(crate) fn dispatch(&self, connection: &Rc<ConnectionContext>, mut frame: Frame) -> Dispatch {
+        let listener_kind = ListenerKind::Controller;
+        let (header, body) = match open(connection, &mut frame, listener_kind, &self.administration.requests) {
+            Ok(opened) => opened,
+            Err(refused) => return refused,
+        };
+        administer(
+            Call { node: self.administration.clone(), connection: connection.clone(), listener_kind, header },
+            body,
+        )
+    }
+}
+
+/// Reads a request, which only Produce goes on taking out of the frame; or says what becomes of one that is not read.
+fn open(
+    connection: &ConnectionContext,
+    frame: &mut Frame,
+    listener_kind: ListenerKind,
+    requests: &RequestMetrics,
+) -> Result<(RequestHeader, RequestKind), Dispatch> {
+    let mut bytes = frame.share();
+    let mut header = request::decode_header(&mut bytes).map_err(|error| refused(connection, requests, &error))?;
+    if !registry::is_built(header.api_key, listener_kind) {
+        tracing::warn!(
+            peer = %connection.peer_address, api = ?header.api_key, version = header.api_version,
+            "an API that is not advertised was asked for; the connection is closed"
+        );
+        return Err(Dispatch::Close);
+    }
+    let body = request::decode_body(&header, &mut bytes).map_err(|error| refused(connection, requests, &error))?;
+    requests.count(header.api_key);
+    // From here on only what an API keeps on purpose may keep the frame alive.
+    drop(bytes);
+    header.client_id = header.client_id.map(|id| StrBytes::from_string(id.to_string()));
+    Ok((header, body))
+}
+
+/// What only a broker answers.
+fn serve(call: Call, request: RequestKind) -> Dispatch {
     match request {
         RequestKind::Fetch(request) => fetch::handle(call, request),
         RequestKind::ListOffsets(request) => list_offsets::handle(call, request),
@@ -84,18 +119,28 @@ fn route(call: Call, request: RequestKind) -> Dispatch {
         RequestKind::SyncGroup(request) => groups::sync_group(call, request),
         RequestKind::DescribeGroups(request) => groups::describe_groups(call, request),
         RequestKind::ListGroups(request) => groups::list_groups(call, request),
-        RequestKind::ApiVersions(request) => api_versions::handle(call, request),
-        RequestKind::CreateTopics(request) => create_topics::handle(call, request),
-        RequestKind::DeleteTopics(request) => delete_topics::handle(call, request),
         RequestKind::DeleteRecords(request) => delete_records::handle(call, request),
         RequestKind::InitProducerId(request) => init_producer_id::handle(call, request),
         RequestKind::OffsetForLeaderEpoch(request) => offset_for_leader_epoch::handle(call, request),
-        RequestKind::DescribeConfigs(request) => describe_configs::handle(call, request),
-        RequestKind::AlterConfigs(request) => alter_configs::replace(call, request),
         RequestKind::AlterReplicaLogDirs(request) => alter_replica_log_dirs::handle(call, request),
         RequestKind::DescribeLogDirs(request) => describe_log_dirs::handle(call, request),
-        RequestKind::CreatePartitions(request) => create_partitions::handle(call, request),
         RequestKind::DeleteGroups(request) => groups::delete_groups(call, request),
+        RequestKind::OffsetDelete(request) => offset_delete::handle(call, request),
+        RequestKind::DescribeProducers(request) => describe_producers::handle(call, request),
+        RequestKind::DescribeTopicPartitions(request) => describe_topic_partitions::handle(call, request),
+        other => administer(call.administering(), other),
+    }
+}
+
+/// What every node answers.
+fn administer(call: Call<Administration>, request: RequestKind) -> Dispatch {
+    match request {
+        RequestKind::ApiVersions(request) => api_versions::handle(call, request),
+        RequestKind::CreateTopics(request) => create_topics::handle(call, request),
+        RequestKind::DeleteTopics(request) => delete_topics::handle(call, request),
+        RequestKind::DescribeConfigs(request) => describe_configs::handle(call, request),
+        RequestKind::AlterConfigs(request) => alter_configs::replace(call, request),
+        RequestKind::CreatePartitions(request) => create_partitions::handle(call, request),
         RequestKind::ElectLeaders(request) => elect_leaders::handle(call, request),
         RequestKind::IncrementalAlterConfigs(request) => alter_configs::change(call, request),
         RequestKind::AlterPartitionReassignments(request) => alter_partition_reassignments::handle(call, request),
@@ -105,25 +150,20 @@ fn route(call: Call, request: RequestKind) -> Dispatch {
         RequestKind::UnregisterBroker(request) => unregister_broker::handle(call, request),
         RequestKind::AddRaftVoter(request) => raft_voters::add(call, request),
         RequestKind::RemoveRaftVoter(request) => raft_voters::remove(call, request),
-        RequestKind::OffsetDelete(request) => offset_delete::handle(call, request),
         RequestKind::DescribeCluster(request) => describe_cluster::handle(call, request),
-        RequestKind::DescribeProducers(request) => describe_producers::handle(call, request),
         RequestKind::ListConfigResources(request) => list_config_resources::handle(call, request),
-        RequestKind::DescribeTopicPartitions(request) => describe_topic_partitions::handle(call, request),
         _ => unreachable!("{:?} is built but has no route", call.header.api_key),
     }
 }
 
-impl Apis {
-    /// Kafka closes the connection on what it cannot decode, but answers an ApiVersions it is too old for (KIP-511).
-    fn refused(&self, connection: &ConnectionContext, error: &RequestError) -> Dispatch {
-        if let RequestError::UnsupportedApi { api, correlation_id } = error
-            && api.key == ApiKey::ApiVersions as i16
-        {
-            return Dispatch::Ready(response::unsupported_api_versions(*correlation_id).into());
-        }
-        self.broker.requests.count_refused();
-        tracing::warn!(peer = %connection.peer_address, %error, "a request was refused; the connection is closed");
-        Dispatch::Close
+/// Kafka closes the connection on what it cannot decode, but answers an ApiVersions it is too old for (KIP-511).
+fn refused(connection: &ConnectionContext, requests: &RequestMetrics, error: &RequestError) -> Dispatch {
+    if let RequestError::UnsupportedApi { api, correlation_id } = error
+        && api.key == ApiKey::ApiVersions as i16
+    {
+        return Dispatch::Ready(response::unsupported_api_versions(*correlation_id).into());
     }
+    requests.count_refused();
+    tracing::warn!(peer = %connection.peer_address, %error, "a request was refused; the connection is closed");
+    Dispatch::Close
 }

@@ -10,9 +10,10 @@ use weir_protocol::messages::{ElectLeadersRequest, ElectLeadersResponse};
 
 use super::call::Call;
 use super::wire::{error_fields, owned, topic_name};
+use crate::administration::Administration;
 use crate::net::Dispatch;
 
-pub(super) fn handle(call: Call, request: ElectLeadersRequest) -> Dispatch {
+pub(super) fn handle(call: Call<Administration>, request: ElectLeadersRequest) -> Dispatch {
     let election_type = match request.election_type {
         0 => ElectionType::Preferred,
         1 => ElectionType::Unclean,
@@ -27,7 +28,7 @@ pub(super) fn handle(call: Call, request: ElectLeadersRequest) -> Dispatch {
     });
     let is_for_all = partitions.is_none();
     let decide = Decide { election_type, partitions };
-    call.later(async move |call| match call.broker.submit(decide).await {
+    call.later(async move |call| match call.node.submit(decide).await {
         Ok(ControllerResponse::ElectLeaders(response)) => answer(response.partitions, is_for_all),
         Ok(_) => failed(ErrorCode::UnknownServerError),
         Err(code) => failed(code),

@@ -74,7 +74,7 @@ impl Terms {
             requester,
             reader,
             min_bytes: request.min_bytes.max(0) as usize,
-            max_bytes: (request.max_bytes.max(0) as usize).min(call.broker.fetch_max_bytes),
+            max_bytes: (request.max_bytes.max(0) as usize).min(call.node.fetch_max_bytes),
             by_id: version >= FIRST_VERSION_WITH_TOPIC_IDS,
         }
     }
@@ -85,7 +85,7 @@ impl Terms {
 
     /// Whether a consumer must wait until this broker knows what it still leads.
     fn is_held(&self, call: &Call) -> bool {
-        !self.is_follower() && !call.broker.lifecycle.presence().is_certain()
+        !self.is_follower() && !call.node.lifecycle.presence().is_certain()
     }
 }
 
@@ -93,8 +93,8 @@ pub(super) fn handle(call: Call, request: FetchRequest) -> Dispatch {
     let terms = Terms::new(&call, &request);
     let max_wait = Duration::from_millis(request.max_wait_ms.max(0) as u64);
     let session = session_request(&call, request, terms.by_id);
-    let sessions = if terms.is_follower() { &call.broker.follower_sessions } else { &call.broker.sessions };
-    let plan = match sessions.begin(session, call.now_ms(), || call.broker.random_id()) {
+    let sessions = if terms.is_follower() { &call.node.follower_sessions } else { &call.node.sessions };
+    let plan = match sessions.begin(session, call.now_ms(), || call.node.random_id()) {
         Ok(plan) => plan,
         Err(code) => return Dispatch::Ready(refuse(&call, code)),
     };
@@ -115,7 +115,7 @@ async fn wait(call: Call, plan: FetchPlan, terms: Terms, deadline: Instant) -> R
         let id = if terms.by_id { wanted.topic_id } else { image.topic_id(&wanted.topic)? };
         Some((id, wanted.partition))
     });
-    let local = call.broker.partitions.local();
+    let local = call.node.partitions.local();
     let purgatory = if terms.is_follower() { local.appended() } else { local.committed() };
     let mut watch = purgatory.watch(keys, Some(deadline));
     drop(image);
@@ -139,7 +139,7 @@ async fn ripen(
     loop {
         if terms.is_held(call) {
             // If it does not come to know in time, the look finds nothing that it leads.
-            let _ = tokio::time::timeout_at(deadline, call.broker.lifecycle.presence().until_certain()).await;
+            let _ = tokio::time::timeout_at(deadline, call.node.lifecycle.presence().until_certain()).await;
         }
         let look = take_look(call, plan, terms, false);
         let now = Instant::now();

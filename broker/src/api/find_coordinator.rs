@@ -24,7 +24,7 @@ pub(super) fn handle(call: Call, request: FindCoordinatorRequest) -> Dispatch {
         return call.ready(&answer(&call, key_type, keys));
     }
     call.later(async move |call| {
-        call.broker.create_offsets_topic().await;
+        call.node.create_offsets_topic().await;
         answer(&call, key_type, keys)
     })
 }
@@ -66,7 +66,7 @@ fn coordinator(call: &Call, key_type: i8, key: String) -> Coordinator {
 fn group_coordinator(call: &Call, group: &str) -> Option<Coordinator> {
     let image = call.image();
     let topic = image.topic_by_name(OFFSETS_TOPIC)?;
-    let index = call.broker.groups.partition_of(group);
+    let index = call.node.groups.partition_of(group);
     let leader = topic.partition(index)?.leader;
     let broker = image.broker(leader).filter(|broker| !broker.fenced)?;
     let endpoint = broker.endpoint(&call.connection.listener)?;

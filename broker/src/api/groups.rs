@@ -14,26 +14,26 @@ use crate::group::{Reply, RequestContext};
 use crate::net::Dispatch;
 
 pub(super) fn join_group(call: Call, request: JoinGroupRequest) -> Dispatch {
-    let reply = with_context(&call, |context| call.broker.groups.join_group(context, request));
+    let reply = with_context(&call, |context| call.node.groups.join_group(context, request));
     send(call, reply)
 }
 
 pub(super) fn sync_group(call: Call, request: SyncGroupRequest) -> Dispatch {
-    let reply = with_context(&call, |context| call.broker.groups.sync_group(context, request));
+    let reply = with_context(&call, |context| call.node.groups.sync_group(context, request));
     send(call, reply)
 }
 
 pub(super) fn heartbeat(call: Call, request: HeartbeatRequest) -> Dispatch {
-    call.ready(&call.broker.groups.heartbeat(&request))
+    call.ready(&call.node.groups.heartbeat(&request))
 }
 
 pub(super) fn leave_group(call: Call, request: LeaveGroupRequest) -> Dispatch {
-    let reply = with_context(&call, |context| call.broker.groups.leave_group(context, request));
+    let reply = with_context(&call, |context| call.node.groups.leave_group(context, request));
     send(call, reply)
 }
 
 pub(super) fn describe_groups(call: Call, request: DescribeGroupsRequest) -> Dispatch {
-    let mut response = with_context(&call, |context| call.broker.groups.describe_groups(context, &request));
+    let mut response = with_context(&call, |context| call.node.groups.describe_groups(context, &request));
     if request.include_authorized_operations {
         for group in response.groups.iter_mut().filter(|group| group.error_code == 0) {
             group.authorized_operations = GROUP_OPERATIONS;
@@ -43,11 +43,11 @@ pub(super) fn describe_groups(call: Call, request: DescribeGroupsRequest) -> Dis
 }
 
 pub(super) fn list_groups(call: Call, request: ListGroupsRequest) -> Dispatch {
-    call.ready(&call.broker.groups.list_groups(&request))
+    call.ready(&call.node.groups.list_groups(&request))
 }
 
 pub(super) fn delete_groups(call: Call, request: DeleteGroupsRequest) -> Dispatch {
-    let reply = call.broker.groups.delete_groups(&request);
+    let reply = call.node.groups.delete_groups(&request);
     send(call, reply)
 }
 

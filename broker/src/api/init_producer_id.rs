@@ -11,10 +11,10 @@ pub(super) fn handle(call: Call, request: InitProducerIdRequest) -> Dispatch {
         // Terminal for every client: this broker has no transactions, and trying again will not help.
         return call.ready(&failed(ErrorCode::UnsupportedVersion));
     }
-    if let Some(id) = call.broker.producer_ids.take() {
+    if let Some(id) = call.node.producer_ids.take() {
         return call.ready(&fresh(id.get()));
     }
-    call.later(async move |call| match call.broker.fresh_producer_id().await {
+    call.later(async move |call| match call.node.fresh_producer_id().await {
         Ok(id) => fresh(id.get()),
         Err(code) => failed(code),
     })

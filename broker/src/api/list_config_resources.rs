@@ -6,6 +6,7 @@ use weir_protocol::messages::list_config_resources_response::ConfigResource;
 use weir_protocol::messages::{ListConfigResourcesRequest, ListConfigResourcesResponse, StrBytes};
 
 use super::call::Call;
+use crate::administration::Administration;
 use crate::net::Dispatch;
 
 const TOPIC: i8 = ConfigResourceType::Topic.code();
@@ -14,7 +15,7 @@ const BROKER_LOGGER: i8 = ConfigResourceType::BrokerLogger.code();
 const CLIENT_METRICS: i8 = ConfigResourceType::ClientMetrics.code();
 const GROUP: i8 = ConfigResourceType::Group.code();
 
-pub(super) fn handle(call: Call, request: ListConfigResourcesRequest) -> Dispatch {
+pub(super) fn handle(call: Call<Administration>, request: ListConfigResourcesRequest) -> Dispatch {
     let asked = match (call.version(), request.resource_types.is_empty()) {
         // Version 0 was ListClientMetricsResources.
         (0, _) => vec![CLIENT_METRICS],
@@ -29,7 +30,7 @@ pub(super) fn handle(call: Call, request: ListConfigResourcesRequest) -> Dispatc
     call.ready(&response)
 }
 
-fn resources(call: &Call, asked: &[i8]) -> Vec<ConfigResource> {
+fn resources(call: &Call<Administration>, asked: &[i8]) -> Vec<ConfigResource> {
     let image = call.image();
     let resource = |name: &str, kind: i8| {
         ConfigResource::default().with_resource_name(StrBytes::from_string(name.to_owned())).with_resource_type(kind)

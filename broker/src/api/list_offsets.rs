@@ -63,11 +63,11 @@ pub(super) fn handle(call: Call, request: ListOffsetsRequest) -> Dispatch {
         _ => Reader::Consumer { isolation: Isolation::from_wire(request.isolation_level), takes_followers: false },
     };
     // Until this broker knows what it still leads, it tells consumers of nothing.
-    let is_held = reader != Reader::Follower && !call.broker.lifecycle.presence().is_certain();
+    let is_held = reader != Reader::Follower && !call.node.lifecycle.presence().is_certain();
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|asked| {
             let index = PartitionIndex(asked.partition_index);
-            let found = match call.broker.partitions.find(&image, &topic.name, index) {
+            let found = match call.node.partitions.find(&image, &topic.name, index) {
                 Placement::Local(_) if is_held => Err(ErrorCode::NotLeaderOrFollower.into()),
                 Placement::Local(partition) => look_up(&partition, asked, reader, call.version()),
                 Placement::Elsewhere(_) => Err(ErrorCode::NotLeaderOrFollower.into()),

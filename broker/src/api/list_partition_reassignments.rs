@@ -11,9 +11,10 @@ use weir_protocol::messages::{ListPartitionReassignmentsRequest, ListPartitionRe
 
 use super::call::Call;
 use super::wire::{broker_ids, topic_name};
+use crate::administration::Administration;
 use crate::net::Dispatch;
 
-pub(super) fn handle(call: Call, request: ListPartitionReassignmentsRequest) -> Dispatch {
+pub(super) fn handle(call: Call<Administration>, request: ListPartitionReassignmentsRequest) -> Dispatch {
     let image = call.image();
     let topics: Vec<_> = match &request.topics {
         None => image.topics().filter_map(|topic| ongoing(topic, topic.partitions())).collect(),

@@ -46,11 +46,11 @@ pub(super) fn handle(call: Call, request: MetadataRequest) -> Dispatch {
     }
     call.later(async move |call| {
         if !missing.is_empty() {
-            call.broker.create_automatically(missing).await;
+            call.node.create_automatically(missing).await;
         }
         while let Some(until) = until_decided(&call, &call.image(), asked.as_deref()) {
             // Either way it is looked again.
-            let _ = timeout_at(until, call.broker.other_metadata_than(&call.image())).await;
+            let _ = timeout_at(until, call.node.other_metadata_than(&call.image())).await;
         }
         answer(&call, &call.image(), &request, asked)
     })
@@ -59,9 +59,9 @@ pub(super) fn handle(call: Call, request: MetadataRequest) -> Dispatch {
 /// Until when to wait with an answer that would soon be another: where this broker has just started and is not in service yet, or
 /// has just lost sight of a leader of what is asked for, of whom the controller may not have decided yet.
 fn until_decided(call: &Call, image: &MetadataImage, asked: Option<&[Asked]>) -> Option<Instant> {
-    let lost = call.broker.replicas.lost_leaders();
+    let lost = call.node.replicas.lost_leaders();
     let now = Instant::now();
-    if let Some(until) = call.broker.departures.wait_until(now.into_std()) {
+    if let Some(until) = call.node.departures.wait_until(now.into_std()) {
         return Some(until.into());
     }
     let Some(asked) = asked else { return lost.wait_until(image, image.topics().flat_map(leaders), now) };
@@ -108,7 +108,7 @@ fn asked_topics(call: &Call, request: &MetadataRequest) -> Option<Vec<Asked>> {
 
 /// Before version 4 a client could not say that it does not want topics created.
 fn allows_creation(call: &Call, request: &MetadataRequest) -> bool {
-    call.broker.auto_create_topics && (call.version() < 4 || request.allow_auto_topic_creation)
+    call.node.auto_create_topics && (call.version() < 4 || request.allow_auto_topic_creation)
 }
 
 fn missing(image: &MetadataImage, asked: &[Asked]) -> Vec<String> {
@@ -141,7 +141,7 @@ fn answer(
     MetadataResponse::default()
         .with_brokers(brokers(call, image))
         .with_cluster_id(image.cluster_id().map(|id| StrBytes::from_string(id.to_string())))
-        .with_controller_id(BrokerId(call.broker.controller_to_name(image)))
+        .with_controller_id(BrokerId(call.node.administration.controller_to_name(image)))
         .with_topics(topics)
         .with_cluster_authorized_operations(if wants_cluster { CLUSTER_OPERATIONS } else { NO_OPERATIONS })
 }
@@ -150,7 +150,7 @@ fn answer(
 fn brokers(call: &Call, image: &MetadataImage) -> Vec<MetadataResponseBroker> {
     let listener = &call.connection.listener;
     let now = std::time::Instant::now();
-    let listed = image.brokers().filter(|broker| !broker.fenced || call.broker.departures.is_listed(broker.id, now));
+    let listed = image.brokers().filter(|broker| !broker.fenced || call.node.departures.is_listed(broker.id, now));
     listed
         .filter_map(|broker| {
             let endpoint = broker.endpoint(listener)?;
@@ -233,8 +233,8 @@ impl PartitionView {
         let is_reachable =
             |id| image.broker(id).is_some_and(|broker| !broker.fenced && broker.endpoint(listener).is_some());
         let offline = registration.replicas.iter().filter(|&&id| !is_reachable(id));
-        let is_cut_off = || call.broker.partitions.get(topic, index).is_some_and(|partition| partition.is_cut_off());
-        let is_unsure = registration.leader == call.broker.id && is_cut_off();
+        let is_cut_off = || call.node.partitions.get(topic, index).is_some_and(|partition| partition.is_cut_off());
+        let is_unsure = registration.leader == call.node.id && is_cut_off();
         let error = match registration.has_leader() && !is_unsure {
             true if is_reachable(registration.leader) => ErrorCode::None,
             true if image.is_active(registration.leader) => ErrorCode::ListenerNotFound,

@@ -1,6 +1,7 @@
 //! One file per API: decode, act, reply.
 //!
-//! [`Apis`] is the network's handler. A request's ordered stage runs in `Handler::dispatch`; what has to wait (a fetch
+//! [`Apis`] is the network's handler; what administrators ask needs no broker (`Call<Administration>`), and is answered on controller
+//! listeners too. A request's ordered stage runs in `Handler::dispatch`; what has to wait (a fetch
 //! for records, a change for its commit) goes on as a future, and the network keeps the answers in order. An API that is
 //! not in `registry` is not advertised, and asking for it closes the connection, as in Kafka.
 
@@ -46,4 +47,5 @@ mod wire;
 
 pub use call::{Call, now_ms};
 pub use dispatch::Apis;
+pub(crate) use dispatch::ControllerApis;
 pub use registry::ListenerKind;

@@ -30,7 +30,7 @@ pub(super) fn handle(call: Call, mut request: OffsetCommitRequest) -> Dispatch {
     if request.topics.is_empty() {
         return call.ready(&joined(refused, OffsetCommitResponse::default()));
     }
-    let reply = with_context(&call, |context| call.broker.groups.offset_commit(context, &request));
+    let reply = with_context(&call, |context| call.node.groups.offset_commit(context, &request));
     send(call, reply.map(|committed| joined(refused, committed)))
 }
 

@@ -16,7 +16,7 @@ pub(super) fn handle(call: Call, mut request: OffsetDeleteRequest) -> Dispatch {
     let image = call.image();
     let refused: Vec<_> = request.topics.iter_mut().filter_map(|topic| take_unknown(&image, topic)).collect();
     request.topics.retain(|topic| !topic.partitions.is_empty());
-    let reply = call.broker.groups.offset_delete(&request).map(move |mut response: OffsetDeleteResponse| {
+    let reply = call.node.groups.offset_delete(&request).map(move |mut response: OffsetDeleteResponse| {
         if response.error_code == ErrorCode::None.code() {
             response.topics.extend(refused);
         }

@@ -25,7 +25,7 @@ pub(super) fn handle(call: Call, mut request: OffsetFetchRequest) -> Dispatch {
         true => request.groups.iter_mut().map(|group| take_unknown(&image, group)).collect(),
         false => Vec::new(),
     };
-    let reply = with_context(&call, |context| call.broker.groups.offset_fetch(context, request));
+    let reply = with_context(&call, |context| call.node.groups.offset_fetch(context, request));
     let reply = reply.map(move |mut response: OffsetFetchResponse| {
         if by_id {
             for group in response.groups.iter_mut().filter(|group| group.error_code == ErrorCode::None.code()) {

@@ -14,7 +14,7 @@ pub(super) fn handle(call: Call, request: OffsetForLeaderEpochRequest) -> Dispat
     let image = call.image();
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|asked| {
-            let placement = call.broker.partitions.find(&image, &topic.topic, PartitionIndex(asked.partition));
+            let placement = call.node.partitions.find(&image, &topic.topic, PartitionIndex(asked.partition));
             answer(asked, end_of_epoch(placement, asked))
         });
         OffsetForLeaderTopicResult::default().with_partitions(partitions.collect()).with_topic(topic.topic)

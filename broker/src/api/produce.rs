@@ -66,7 +66,7 @@ pub(super) fn handle(call: Call, request: ProduceRequest, mut frame: Frame) -> D
     let mut pending = Vec::new();
     let mut response = ProduceResponse::default();
     // What only this broker has is acknowledged by its leader alone.
-    let held = acks != ACKS_ALL && !call.broker.lifecycle.presence().is_certain();
+    let held = acks != ACKS_ALL && !call.node.lifecycle.presence().is_certain();
     // Nothing holds a slice of the frame any more.
     let Ok(bytes) = frame.unshare() else {
         tracing::error!("a produce request's frame is still shared");
@@ -123,8 +123,8 @@ fn locate(call: &Call, request: ProduceRequest, frame: &Frame) -> Vec<Topic> {
         let parts = topic.partition_data.into_iter().map(|data| {
             let index = PartitionIndex(data.index);
             let placement = match by_id {
-                true => call.broker.partitions.find_by_id(&image, topic.topic_id, index),
-                false => call.broker.partitions.find(&image, &topic.name, index),
+                true => call.node.partitions.find_by_id(&image, topic.topic_id, index),
+                false => call.node.partitions.find(&image, &topic.name, index),
             };
             let partition = match placement {
                 Placement::Local(partition) => Ok(partition),
@@ -208,7 +208,7 @@ fn name_leaders(call: &Call, response: &mut ProduceResponse) {
                 false => image.partition(topic.topic_id, index),
             };
             // Who refuses does not name itself.
-            let Some(registration) = registration.filter(|known| known.leader != call.broker.id) else { continue };
+            let Some(registration) = registration.filter(|known| known.leader != call.node.id) else { continue };
             part.current_leader = LeaderIdAndEpoch::default()
                 .with_leader_id(BrokerId(registration.leader.get()))
                 .with_leader_epoch(registration.leader_epoch.get());
@@ -247,8 +247,8 @@ async fn acknowledged(
 ) -> ProduceResponse {
     for wait in pending {
         let reached = match wait.held {
-            true => call.broker.still_led(&wait.partition, wait.required.1, wait.flushed, deadline).await,
-            false => call.broker.replicated(&wait.partition, wait.required, wait.flushed, deadline).await,
+            true => call.node.still_led(&wait.partition, wait.required.1, wait.flushed, deadline).await,
+            false => call.node.replicated(&wait.partition, wait.required, wait.flushed, deadline).await,
         };
         if let Err(error) = reached {
             let (topic, part) = wait.place;

@@ -12,6 +12,7 @@ use weir_protocol::messages::{
 
 use super::call::Call;
 use super::wire::{owned, text};
+use crate::administration::Administration;
 use crate::net::Dispatch;
 
 /// How long a voter may take to be removed; the request does not say.
@@ -20,7 +21,7 @@ const REMOVE_TIMEOUT: Duration = Duration::from_secs(15);
 /// An error code, and a sentence where it is not nought.
 type Outcome = (i16, Option<StrBytes>);
 
-pub(super) fn add(call: Call, request: AddRaftVoterRequest) -> Dispatch {
+pub(super) fn add(call: Call<Administration>, request: AddRaftVoterRequest) -> Dispatch {
     let voter = RaftNodeId { node_id: BrokerId(request.voter_id), directory_id: request.voter_directory_id };
     let endpoints = request.listeners.iter().map(|listener| ControllerEndpoint {
         listener: listener.name.to_string(),
@@ -35,7 +36,7 @@ pub(super) fn add(call: Call, request: AddRaftVoterRequest) -> Dispatch {
     })
 }
 
-pub(super) fn remove(call: Call, request: RemoveRaftVoterRequest) -> Dispatch {
+pub(super) fn remove(call: Call<Administration>, request: RemoveRaftVoterRequest) -> Dispatch {
     let voter = RaftNodeId { node_id: BrokerId(request.voter_id), directory_id: request.voter_directory_id };
     call.later(async move |call| {
         let change = QuorumRequest::RemoveVoter { voter };
@@ -45,17 +46,17 @@ pub(super) fn remove(call: Call, request: RemoveRaftVoterRequest) -> Dispatch {
 }
 
 async fn change_voters(
-    call: &Call,
+    call: &Call<Administration>,
     cluster_id: Option<StrBytes>,
     change: QuorumRequest,
     patience: Duration,
 ) -> Outcome {
-    let own = call.broker.controller.cluster_id();
+    let own = call.node.controller.cluster_id();
     if let Some(named) = cluster_id.filter(|named| *owned(named) != **own) {
         let message = format!("The cluster is {own}, and the request is for {named}.", named = &*named);
         return (ErrorCode::InconsistentClusterId.code(), Some(text(message)));
     }
-    match call.broker.controller_client.ask(change, Instant::now() + patience).await {
+    match call.node.controller_client.ask(change, Instant::now() + patience).await {
         Ok(QuorumResponse::VotersChanged(Ok(()))) => (0, None),
         Ok(QuorumResponse::VotersChanged(Err(error))) => (code_of(&error).code(), Some(text(error.to_string()))),
         Ok(_) => (ErrorCode::UnknownServerError.code(), None),

@@ -10,17 +10,18 @@ use weir_protocol::messages::{StrBytes, UnregisterBrokerRequest, UnregisterBroke
 
 use super::call::Call;
 use super::wire::error_fields;
+use crate::administration::Administration;
 use crate::net::Dispatch;
 
-pub(super) fn handle(call: Call, request: UnregisterBrokerRequest) -> Dispatch {
+pub(super) fn handle(call: Call<Administration>, request: UnregisterBrokerRequest) -> Dispatch {
     let decide = Decide { broker: BrokerId(request.broker_id.0) };
     call.later(async move |call| {
-        if decide.broker == call.broker.id() && call.broker.controller_client.is_alone() {
+        if decide.broker == call.node.id() && call.node.controller_client.is_alone() {
             let message = StrBytes::from_static_str("This broker runs and is the only one of its cluster.");
             let response = UnregisterBrokerResponse::default().with_error_code(ErrorCode::InvalidRequest.code());
             return response.with_error_message(Some(message));
         }
-        let outcome = match call.broker.submit(decide).await {
+        let outcome = match call.node.submit(decide).await {
             Ok(ControllerResponse::UnregisterBroker(outcome)) => outcome,
             Ok(_) => Err(ErrorCode::UnknownServerError.into()),
             Err(code) => Err(code.into()),

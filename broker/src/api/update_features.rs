@@ -10,12 +10,13 @@ use weir_protocol::messages::{UpdateFeaturesRequest, UpdateFeaturesResponse};
 
 use super::call::Call;
 use super::wire::{error_fields, owned, text};
+use crate::administration::Administration;
 use crate::net::Dispatch;
 
 /// From this version on a response names no feature: all updates are made, or none.
 const ALL_OR_NONE: i16 = 2;
 
-pub(super) fn handle(call: Call, request: UpdateFeaturesRequest) -> Dispatch {
+pub(super) fn handle(call: Call<Administration>, request: UpdateFeaturesRequest) -> Dispatch {
     let version = call.version();
     let updates: Result<Vec<_>, ApiError> =
         request.feature_updates.iter().map(|update| our_update(version, update)).collect();
@@ -24,7 +25,7 @@ pub(super) fn handle(call: Call, request: UpdateFeaturesRequest) -> Dispatch {
         Err(error) => return call.ready(&answer(version, &request, &Err(error))),
     };
     call.later(async move |call| {
-        let outcome = match call.broker.submit(decide).await {
+        let outcome = match call.node.submit(decide).await {
             Ok(ControllerResponse::UpdateFeatures(outcome)) => outcome,
             Ok(_) => Err(ErrorCode::UnknownServerError.into()),
             Err(code) => Err(code.into()),

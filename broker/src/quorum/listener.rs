@@ -1,8 +1,8 @@
 //! What a controller listener answers: calls of the quorum's members, changes that other nodes forward, and administrators.
 //!
 //! It answers members as soon as the quorum's log is open, long before this node leads or follows, for they must be
-//! answered for it to become either; what is forwarded it takes once the controller is ready, and administrators (KIP-919) once the broker
-//! beside it is, whose APIs they are. Anything else closes the connection. Who asks has been let in by the listener; what they send is not trusted any further than that.
+//! answered for it to become either; what is forwarded it takes once the controller is ready, and administrators (KIP-919) once the node
+//! is. Anything else closes the connection. Who asks has been let in by the listener; what they send is not trusted any further than that.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -20,7 +20,7 @@ use weir_protocol::ids::{BrokerId, Offset};
 use weir_protocol::private_api::{self, PrivateApi, PrivateRequest};
 
 use super::session_calls::{SessionCalls, TakeCall};
-use crate::api::Apis;
+use crate::api::ControllerApis;
 use crate::net::{Chunk, ConnectionContext, Dispatch, Frame, Handler, Response};
 
 /// The version of every private API so far.
@@ -32,8 +32,8 @@ pub(crate) struct ControllerListener {
     session_calls: Arc<SessionCalls>,
     /// Once it is ready.
     controller: OnceLock<Arc<Controller>>,
-    /// For administrators, once there is a broker beside the controller.
-    apis: OnceLock<Apis>,
+    /// For administrators, once the node is ready.
+    apis: OnceLock<ControllerApis>,
     sessions: Sessions,
 }
 
@@ -83,7 +83,7 @@ impl ControllerListener {
     }
 
     /// From now on administrators are answered.
-    pub(crate) fn set_apis(&self, apis: Apis) {
+    pub(crate) fn set_apis(&self, apis: ControllerApis) {
         // Called once, by the server that made both.
         let _ = self.apis.set(apis);
     }
@@ -180,7 +180,7 @@ impl Handler for ControllerListener {
                 .map_err(|error| error.to_string())
                 .and_then(|request| self.answer(connection.id, request)),
             (false, Some(apis)) => return apis.dispatch(connection, frame),
-            (false, None) => Err("there is no broker here that answers clients".to_owned()),
+            (false, None) => Err("this node is not ready for administrators".to_owned()),
         };
         answered.unwrap_or_else(|reason| {
             tracing::warn!(peer = %connection.peer_address, %reason, "a request to the controller was refused; the connection is closed");

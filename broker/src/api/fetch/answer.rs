@@ -26,7 +26,7 @@ pub(super) fn refuse(call: &Call, code: ErrorCode) -> Response {
 pub(super) fn answer(call: &Call, plan: &FetchPlan, terms: &Terms, look: Look) -> Response {
     let mut response = FetchResponse::default().with_session_id(plan.session_id);
     if look.throttled_bytes > 0 {
-        let local = call.broker.partitions.local();
+        let local = call.node.partitions.local();
         local.throttles().of(ReplicaSide::Leader).record(local.now_ms(), look.throttled_bytes as u64);
     }
     let mut records = Vec::new();
@@ -164,7 +164,7 @@ fn leader_of(call: &Call, wanted: &FetchPartition, code: ErrorCode) -> Option<Le
         false => image.partition(wanted.topic_id, wanted.partition),
     };
     // Who refuses does not name itself, but its epoch to those who do not know it.
-    let names = |leader| code == ErrorCode::FencedLeaderEpoch || leader != call.broker.id;
+    let names = |leader| code == ErrorCode::FencedLeaderEpoch || leader != call.node.id;
     let registration = registration.filter(|registration| names(registration.leader));
     registration.map(|registration| Leader { id: registration.leader, epoch: registration.leader_epoch })
 }

@@ -143,7 +143,7 @@ impl Throttling {
         if partition.registration().isr.contains(broker) {
             return Self::Counted;
         }
-        let local = call.broker.partitions.local();
+        let local = call.node.partitions.local();
         let now_ms = local.now_ms();
         match local.throttles().of(ReplicaSide::Leader).exceeded_until(now_ms) {
             Some(until_ms) => {
@@ -161,8 +161,8 @@ fn find(
     terms: &Terms,
 ) -> Result<Arc<Partition>, ReadFailure> {
     let placement = match terms.by_id {
-        true => call.broker.partitions.find_by_id(image, wanted.topic_id, wanted.partition),
-        false => call.broker.partitions.find(image, &wanted.topic, wanted.partition),
+        true => call.node.partitions.find_by_id(image, wanted.topic_id, wanted.partition),
+        false => call.node.partitions.find(image, &wanted.topic, wanted.partition),
     };
     match placement {
         Placement::Local(partition) => Ok(partition),
