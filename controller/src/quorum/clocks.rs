@@ -4,7 +4,7 @@
 //! spend most of its time on ticks that find nothing to do.
 //!
 //! ```text
-//!   alone       no ticks
+//!   alone       no ticks: it leads and has nobody to hear it, or it is no member of anything yet
 //!   leading     no ticks; one timer of its own for the heartbeats
 //!   following   no ticks while the leader was heard within election_timeout_max; then ticks, until it is heard again
 //!   otherwise   ticks
@@ -80,9 +80,10 @@ impl Clocks {
 }
 
 fn role(state: ServerState, leader: Option<RaftNodeId>, membership: &StoredMembership) -> Role {
-    match state {
-        _ if membership.membership().nodes().count() <= 1 => Role::Alone,
-        ServerState::Leader => Role::Leading,
+    match (state, membership.membership().nodes().count()) {
+        // The only member that is left may have to be elected yet: whoever removed itself may die before it hands over.
+        (_, 0) | (ServerState::Leader, 1) => Role::Alone,
+        (ServerState::Leader, _) => Role::Leading,
         _ if leader.is_some() => Role::Following,
         _ => Role::Seeking,
     }

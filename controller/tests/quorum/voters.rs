@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use weir_controller::quorum::SubmitError;
+use weir_controller::quorum::{QuorumRequest, QuorumResponse, SubmitError};
 
 use crate::cluster::create;
 use crate::peers::Quorum;
@@ -87,4 +87,20 @@ fn a_cluster_that_was_stopped_as_a_whole_comes_back_with_everything() {
     quorum.start_in_order(&[3, 2, 1]);
     assert_eq!(quorum.agreed_topics(), ["a"]);
     assert_eq!(*quorum.node(2).controller().cluster_id(), id);
+}
+
+#[test]
+fn the_other_of_two_voters_leads_when_the_leader_dies_as_soon_as_it_is_removed() {
+    let mut quorum = Quorum::running(2);
+    quorum.register_broker();
+    quorum.create("before");
+    let leader = quorum.leader();
+    let removal = QuorumRequest::RemoveVoter { voter: quorum.node(leader).id() };
+    let removed = quorum.runtime.block_on(quorum.node(leader).controller().ask(removal));
+    assert_eq!(removed, Ok(QuorumResponse::VotersChanged(Ok(()))));
+    // Before it hands over to the one that is left, whose only member that one now is.
+    quorum.kill(leader);
+    let resumed = quorum.create("after");
+    println!("metadata writes resumed after {resumed:?}");
+    assert_eq!(quorum.agreed_topics(), ["after", "before"]);
 }
