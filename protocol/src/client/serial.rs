@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-/// What the buffer begins with; it grows as bytes arrive.
+/// What the buffer begins with; it doubles as bytes arrive.
 const FIRST_READ_BYTES: usize = 16 * 1024;
 /// A buffer that was grown for large answers is given back after so many that fill less than a quarter of it.
 const SMALL_ANSWERS: u32 = 8;
@@ -166,43 +166,52 @@ impl SerialConnection {
         Ok(correlation_id)
     }
 
+    /// Receives one answer. Nothing can follow it before the next request is sent, so a small one takes one read, length and all.
     async fn receive(&mut self) -> Result<Bytes, String> {
-        let mut length = [0; frame::FRAME_LENGTH_BYTES];
-        self.reader.read_exact(&mut length).await.map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => "end of stream".to_owned(),
-            _ => format!("read failed: {error}"),
-        })?;
-        let length = match frame::length(&length, self.max_response_bytes) {
-            Ok(Some(length)) => length,
-            Ok(None) => return Err("end of stream".to_owned()),
-            Err(error) => return Err(format!("{error}{}", protocol_hint(&length))),
-        };
-        let mut frame = self.buffer(length);
-        while frame.len() < length {
-            let left = length - frame.len();
+        let mut frame = self.buffer();
+        let mut whole = frame::FRAME_LENGTH_BYTES;
+        while frame.len() < whole {
             if frame.len() == frame.capacity() {
-                frame.reserve(left.min(frame.len()));
+                frame.reserve((whole - frame.len()).min(frame.len()));
             }
-            let mut limited = (&mut frame).limit(left);
-            match self.reader.read_buf(&mut limited).await {
-                Ok(0) => return Err(format!("end of stream within a response of {length} bytes")),
+            let was_known = frame.len() >= frame::FRAME_LENGTH_BYTES;
+            match self.reader.read_buf(&mut frame).await {
+                Ok(0) if frame.is_empty() => return Err("end of stream".to_owned()),
+                Ok(0) if !was_known => return Err("end of stream within the length of a response".to_owned()),
+                Ok(0) => {
+                    return Err(format!(
+                        "end of stream within a response of {} bytes",
+                        whole - frame::FRAME_LENGTH_BYTES
+                    ));
+                }
                 Ok(_) => {}
                 Err(error) => return Err(format!("read failed: {error}")),
             }
+            if let Some(length) = frame.first_chunk().filter(|_| !was_known) {
+                whole += match frame::length(length, self.max_response_bytes) {
+                    Ok(Some(length)) => length,
+                    Ok(None) => return Err("end of stream".to_owned()),
+                    Err(error) => return Err(format!("{error}{}", protocol_hint(length))),
+                };
+            }
         }
+        if frame.len() > whole {
+            return Err(format!("{} bytes that nobody asked for follow a response", frame.len() - whole));
+        }
+        self.small_answers = if whole < frame.capacity() / 4 { self.small_answers + 1 } else { 0 };
         let frame = frame.freeze();
         self.last = frame.clone();
-        Ok(frame)
+        Ok(frame.slice(frame::FRAME_LENGTH_BYTES..))
     }
 
     /// The buffer of the last answer, emptied, unless somebody still holds some of that or it has become far too large.
-    fn buffer(&mut self, length: usize) -> BytesMut {
-        let fresh = || BytesMut::with_capacity(length.clamp(1, FIRST_READ_BYTES));
+    fn buffer(&mut self) -> BytesMut {
+        let fresh = || BytesMut::with_capacity(FIRST_READ_BYTES);
         let Ok(mut buffer) = std::mem::take(&mut self.last).try_into_mut() else { return fresh() };
-        // Also gives back what the front of an earlier frame took.
         buffer.clear();
-        buffer.reserve(1);
-        self.small_answers = if length < buffer.capacity() / 4 { self.small_answers + 1 } else { 0 };
+        if buffer.capacity() < FIRST_READ_BYTES {
+            return fresh();
+        }
         if self.small_answers > SMALL_ANSWERS && buffer.capacity() > 4 * FIRST_READ_BYTES {
             self.small_answers = 0;
             return fresh();

@@ -3,4 +3,5 @@
 mod connection;
 mod fake_broker;
 mod produce_consume;
+mod serial;
 mod tls;
