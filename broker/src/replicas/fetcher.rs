@@ -30,8 +30,10 @@ const FIRST_VERSION: i16 = 15;
 const GIVE_UP_AFTER: Duration = Duration::from_millis(20);
 /// How long a dial and the handshake may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Room in an answer for what is not records.
-const ANSWER_OVERHEAD_BYTES: usize = 16 << 20;
+/// The largest answer that is read: whatever a frame can hold. `replica.fetch.response.max.bytes` bounds what is asked for, but a batch that
+/// is larger than that comes whole, since nothing behind it could follow otherwise; how large batches may be was for whoever led when it
+/// was written to say. Memory is taken as bytes arrive.
+const MAX_ANSWER_BYTES: usize = i32::MAX as usize;
 
 /// What a fetcher is told.
 pub(super) enum Command {
@@ -191,7 +193,7 @@ impl Fetcher {
         config.client_id = format!("broker-{}-fetcher", self.shared.local.id());
         config.tls = settings.tls.clone();
         config.connect_timeout = CONNECT_TIMEOUT;
-        config.max_response_bytes = settings.max_response_bytes.max(0) as usize + ANSWER_OVERHEAD_BYTES;
+        config.max_response_bytes = MAX_ANSWER_BYTES;
         let address = Address::new(&*endpoint.host, endpoint.port);
         let dial = SerialConnection::connect(address, &config);
         tokio::pin!(dial);
