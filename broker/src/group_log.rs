@@ -82,9 +82,12 @@ impl OffsetsLog for GroupLog {
         })
     }
 
-    fn is_replicated(&self, partition: PartitionIndex, end: Offset) -> bool {
-        let partition = self.partition(partition);
-        partition.is_ok_and(|partition| partition.opened_log().is_some_and(|log| log.high_watermark() >= end))
+    fn is_replicated(&self, partition: PartitionIndex, leader_epoch: LeaderEpoch, end: Offset) -> bool {
+        // In this order: while the leadership holds, nothing but it moves the high watermark.
+        self.partition(partition).is_ok_and(|partition| {
+            partition.opened_log().is_some_and(|log| log.high_watermark() >= end)
+                && partition.check_leadership(leader_epoch).is_ok()
+        })
     }
 
     fn on_replicated(

@@ -32,6 +32,8 @@ pub(crate) struct FakeState {
     partitions: BTreeMap<i32, Vec<Bytes>>,
     /// Set: nothing counts as replicated until the test says so.
     held: bool,
+    /// The epoch in which another broker leads, if one does.
+    deposed_in: Option<LeaderEpoch>,
     callbacks: Vec<ReplicatedCallback>,
     refusal: Option<ErrorCode>,
     /// The topic's `max.message.bytes`, if the test set it.
@@ -40,6 +42,10 @@ pub(crate) struct FakeState {
 }
 
 impl FakeState {
+    fn is_over(&self, epoch: LeaderEpoch) -> bool {
+        self.deposed_in.is_some_and(|later| epoch < later)
+    }
+
     fn end(&self, partition: PartitionIndex) -> i64 {
         let last = self.partitions.get(&partition.0).and_then(|batches| batches.last());
         last.map_or(0, |bytes| batch::BatchHeader::parse(bytes).expect("a batch").next_offset())
@@ -53,6 +59,11 @@ impl FakeLog {
 
     pub(crate) fn refuse(&self, refusal: Option<ErrorCode>) {
         self.state.lock().expect("unpoisoned").refusal = refusal;
+    }
+
+    /// Another broker leads from `epoch` on, and this log has all that it has committed.
+    pub(crate) fn follow(&self, epoch: LeaderEpoch) {
+        self.state.lock().expect("unpoisoned").deposed_in = Some(epoch);
     }
 
     pub(crate) fn finish(&self, outcome: Result<(), ErrorCode>) {
@@ -90,13 +101,17 @@ impl OffsetsLog for FakeLog {
         self.state.lock().expect("unpoisoned").max_batch_bytes.unwrap_or(1_048_588)
     }
 
-    fn is_replicated(&self, _partition: PartitionIndex, _end: Offset) -> bool {
-        !self.state.lock().expect("unpoisoned").held
+    fn is_replicated(&self, _partition: PartitionIndex, leader_epoch: LeaderEpoch, _end: Offset) -> bool {
+        let state = self.state.lock().expect("unpoisoned");
+        !state.held && !state.is_over(leader_epoch)
     }
 
-    fn on_replicated(&self, _: PartitionIndex, _: LeaderEpoch, _: Offset, callback: ReplicatedCallback) {
+    fn on_replicated(&self, _: PartitionIndex, epoch: LeaderEpoch, _: Offset, callback: ReplicatedCallback) {
         let mut state = self.state.lock().expect("unpoisoned");
-        if state.held {
+        if state.is_over(epoch) {
+            drop(state);
+            callback(Err(ErrorCode::NotLeaderOrFollower));
+        } else if state.held {
             state.callbacks.push(callback);
         } else {
             drop(state);

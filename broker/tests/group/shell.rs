@@ -103,6 +103,18 @@ async fn an_offset_that_is_undone_is_never_answered() {
 }
 
 #[tokio::test]
+async fn a_coordinator_that_was_replaced_and_not_told_yet_shows_no_offset_by_the_new_leaders_log() {
+    let broker = Broker::leading();
+    broker.log.hold();
+    let commit = broker.commit("g", 7);
+    broker.log.follow(LeaderEpoch(EPOCH.0 + 1));
+    broker.log.finish(Err(ErrorCode::NotLeaderOrFollower));
+    assert_eq!(commit_code(&commit.await), ErrorCode::NotCoordinator);
+    // The follower's log is replicated as far as the lost commit went, with other records.
+    assert_eq!(code(broker.fetch("g").await.groups[0].error_code), ErrorCode::NotCoordinator);
+}
+
+#[tokio::test]
 async fn an_answer_does_not_wait_for_replication_forever() {
     let broker = Broker::started(GroupConfig { offset_commit_timeout_ms: 1, ..GroupConfig::default() });
     broker.load_all(EPOCH);

@@ -150,7 +150,7 @@ impl GroupCoordinator {
         let answers = shard.take_waiters(effects.answers);
         let barrier = Barrier { partition, leader_epoch: shard.leader_epoch, end: shard.log_end };
         drop(locked);
-        let barrier = (!self.log.is_replicated(partition, barrier.end)).then_some(barrier);
+        let barrier = (!self.log.is_replicated(partition, barrier.leader_epoch, barrier.end)).then_some(barrier);
         release::give_when_replicated(&*self.log, barrier, answers);
         match persisted {
             Ok(()) => Ok(Turned { value, barrier }),

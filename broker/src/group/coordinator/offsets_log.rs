@@ -24,8 +24,9 @@ pub trait OffsetsLog: Send + Sync + 'static {
     /// The largest batch that the partition takes, header included; it may change from call to call.
     fn max_batch_bytes(&self, partition: PartitionIndex) -> usize;
 
-    /// Whether everything below `end` is replicated: no failure that replication allows for can undo it.
-    fn is_replicated(&self, partition: PartitionIndex, end: Offset) -> bool;
+    /// Whether this broker leads in `leader_epoch` and everything below `end` is replicated: no failure that replication allows for
+    /// can undo it. Of the log of a later leader that says nothing: what stands at those offsets then may be somebody else's.
+    fn is_replicated(&self, partition: PartitionIndex, leader_epoch: LeaderEpoch, end: Offset) -> bool;
 
     /// Calls `callback` once everything below `end` is replicated, at once if it is; or with an error once this broker
     /// does not lead in `leader_epoch` any more.
