@@ -36,7 +36,7 @@ impl GroupCoordinator {
             client_id: context.client_id,
             client_host: context.client_host,
             api_version: context.api_version,
-            random: if request.member_id.is_empty() { Uuid::new_v4() } else { Uuid::nil() },
+            random: if request.member_id.is_empty() { (self.random)() } else { Uuid::nil() },
         };
         let (sender, mut receiver) = oneshot::channel();
         let ticket = self.next_ticket();

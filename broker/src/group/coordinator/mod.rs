@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
+use uuid::Uuid;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::PartitionIndex;
 
@@ -66,6 +67,8 @@ pub struct GroupCoordinator {
     log: Arc<dyn OffsetsLog>,
     clock: Box<dyn Clock>,
     slots: Box<[Mutex<Slot>]>,
+    /// Gives the random part of new members' ids.
+    random: Box<dyn Fn() -> Uuid + Send + Sync>,
     next_ticket: AtomicU64,
     /// When the timers' task wakes next, monotonic.
     wakes_at_ms: AtomicI64,
@@ -87,10 +90,16 @@ impl GroupCoordinator {
             log,
             clock: Box::new(clock),
             slots,
+            random: Box::new(Uuid::new_v4),
             next_ticket: AtomicU64::new(0),
             wakes_at_ms: AtomicI64::new(NO_DEADLINE),
             wake: Notify::new(),
         }
+    }
+
+    /// Has the random part of new members' ids come from `random`, for who wants to know them beforehand.
+    pub fn with_random(self, random: impl Fn() -> Uuid + Send + Sync + 'static) -> Self {
+        GroupCoordinator { random: Box::new(random), ..self }
     }
 
     /// Which partition of `__consumer_offsets` holds a group.
@@ -174,8 +183,8 @@ impl GroupCoordinator {
         self.log.request_load(partition, leader_epoch);
     }
 
-    /// Reads a partition's shard.
-    fn read<R>(
+    /// Reads a partition's shard; refused as its groups' clients are where it is not led here, or not loaded yet.
+    pub fn read<R>(
         &self,
         partition: PartitionIndex,
         read: impl FnOnce(&GroupCoordinatorShard) -> R,

@@ -13,9 +13,7 @@ impl GroupCoordinator {
         loop {
             // From here on every operation that finds an earlier deadline says so, and wakes the sleep below.
             self.wakes_at_ms.store(NO_DEADLINE, Ordering::SeqCst);
-            for partition in self.partitions() {
-                self.run_due(partition);
-            }
+            self.run_due();
             let wakes_at_ms = self.wakes_at_ms.load(Ordering::SeqCst);
             let woken = self.wake.notified();
             if wakes_at_ms == NO_DEADLINE {
@@ -28,7 +26,14 @@ impl GroupCoordinator {
         }
     }
 
-    fn run_due(&self, partition: PartitionIndex) {
+    /// Does whatever is due in any shard: one round of [`GroupCoordinator::run_timers`], for who keeps time otherwise.
+    pub fn run_due(&self) {
+        for partition in self.partitions() {
+            self.run_due_in(partition);
+        }
+    }
+
+    fn run_due_in(&self, partition: PartitionIndex) {
         let Ok(Some(due_ms)) = self.read(partition, |shard| shard.next_deadline_ms()) else { return };
         if due_ms <= self.clock.now().monotonic_ms {
             // The turn itself does what is due; a failed append is logged there, and the shard loaded again.

@@ -15,6 +15,8 @@ use weir_controller::record::PartitionChangeRecord;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch, PartitionIndex, TopicId};
 
+use crate::group::coordinator::Groups;
+use crate::group::records::Records;
 use crate::message::{Address, Commit, Message};
 use crate::model_log::{Entry, ModelLog};
 use crate::planted::Bug;
@@ -70,6 +72,10 @@ pub(crate) struct Broker {
     pub(crate) image: MetadataImage,
     pub(crate) applied: usize,
     pub(crate) replicas: Vec<Replica>,
+    /// Where `__consumer_offsets` is among the replicas.
+    groups_partition: usize,
+    group_records: Records,
+    pub(crate) groups: Groups,
     next_fetch_id: u64,
     last_heartbeat_ms: i64,
     last_registration_ms: i64,
@@ -79,7 +85,15 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    pub(crate) fn new(id: BrokerId, topic: TopicId, partitions: usize, incarnation: Uuid, bug: Option<Bug>) -> Self {
+    /// A broker with a replica of each of `partitions` partitions, the last of which is that of the groups.
+    pub(crate) fn new(
+        id: BrokerId,
+        topic: TopicId,
+        partitions: usize,
+        incarnation: Uuid,
+        group_records: Records,
+        bug: Option<Bug>,
+    ) -> Self {
         let replica = || Replica { log: ModelLog::default(), role: Role::Idle, claims: Vec::new() };
         Self {
             id,
@@ -91,6 +105,9 @@ impl Broker {
             image: MetadataImage::default(),
             applied: 0,
             replicas: (0..partitions).map(|_| replica()).collect(),
+            groups_partition: partitions - 1,
+            groups: Groups::new(group_records.clone(), incarnation, bug),
+            group_records,
             next_fetch_id: 0,
             last_heartbeat_ms: i64::MIN / 2,
             last_registration_ms: i64::MIN / 2,
@@ -113,6 +130,7 @@ impl Broker {
     pub(crate) fn restart(&mut self, incarnation: Uuid) {
         self.incarnation = incarnation;
         self.epoch = None;
+        self.groups = Groups::new(self.group_records.clone(), incarnation, self.bug);
         self.last_heartbeat_ms = i64::MIN / 2;
         self.last_registration_ms = i64::MIN / 2;
         for replica in &mut self.replicas {
@@ -164,6 +182,13 @@ impl Broker {
             self.fetch(partition, now_ms, out);
             self.propose(partition, check_lag, now_ms, out);
         }
+        self.groups.on_tick(&self.replicas[self.groups_partition], now_ms);
+        self.settle_groups(now_ms, out);
+    }
+
+    fn settle_groups(&mut self, now_ms: i64, out: &mut Outbox) {
+        let partition = self.groups_partition;
+        self.groups.settle(partition, &mut self.replicas[partition], now_ms, out);
     }
 
     /// For people.
@@ -209,8 +234,12 @@ impl Broker {
                 self.on_altered(now_ms, partition, epoch, asked, outcome, out);
             }
             Message::Produce { partition, value } => self.on_produce(now_ms, partition, value, out),
+            Message::AskGroups(question) => {
+                self.groups.ask(&self.replicas[self.groups_partition], now_ms, question, out);
+            }
             _ => {}
         }
+        self.settle_groups(now_ms, out);
     }
 
     /// Whether the metadata tells of this life.
@@ -234,6 +263,13 @@ impl Broker {
     }
 
     fn take_role(&mut self, partition: usize, now_ms: i64, out: &mut Outbox) {
+        self.change_role(partition, now_ms, out);
+        if partition == self.groups_partition {
+            self.groups.note_role(&self.replicas[partition]);
+        }
+    }
+
+    fn change_role(&mut self, partition: usize, now_ms: i64, out: &mut Outbox) {
         let acts = self.acts();
         let index = PartitionIndex(partition as i32);
         let registration = self.image.partition(self.topic, index).filter(|_| acts).cloned();
@@ -456,7 +492,7 @@ impl Broker {
 
 impl Replica {
     /// The high watermark moved: what waited for it is acknowledged.
-    fn advance(&mut self, partition: usize, moved: Option<Offset>, out: &mut Outbox) {
+    pub(crate) fn advance(&mut self, partition: usize, moved: Option<Offset>, out: &mut Outbox) {
         let Some(high_watermark) = moved else { return };
         self.log.raise_high_watermark(high_watermark);
         if let Role::Leader { state, waiting, .. } = &mut self.role {

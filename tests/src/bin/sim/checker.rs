@@ -7,6 +7,8 @@
 //! | the high watermark never goes back | a leader tells one below what was told in the same epoch |
 //! | who is in sync has it all | a member of the ISR, or an eligible leader, as the controller knows them, lacks a committed record |
 //! | nothing acknowledged is lost or moved | an acknowledged record is not committed at the offset that was said |
+//!
+//! Those of the groups are in [`crate::group::rules`].
 
 use std::collections::BTreeMap;
 
@@ -16,27 +18,35 @@ use weir_controller::image::MetadataImage;
 use weir_protocol::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicId};
 
 use crate::broker::{Broker, Claim};
+use crate::group::records::Records;
+use crate::group::rules::{GroupRules, Rule};
 use crate::model_log::ModelLog;
+use crate::planted::Bug;
 
 pub(crate) struct Checker {
     committed: Vec<Vec<u64>>,
     leaders: BTreeMap<(usize, LeaderEpoch), (BrokerId, Offset)>,
     acknowledged: Vec<Vec<(Offset, u64)>>,
+    /// The partition of `__consumer_offsets`, whose log they go by.
+    groups_partition: usize,
+    pub(crate) groups: GroupRules,
     broken: Option<String>,
 }
 
 impl Checker {
-    pub(crate) fn new(partitions: usize) -> Self {
+    pub(crate) fn new(partitions: usize, groups_partition: usize, records: Records, bug: Option<Bug>) -> Self {
         Self {
             committed: vec![Vec::new(); partitions],
             leaders: BTreeMap::new(),
             acknowledged: vec![Vec::new(); partitions],
+            groups_partition,
+            groups: GroupRules::new(records, bug.and_then(Bug::group_rule)),
             broken: None,
         }
     }
 
     pub(crate) fn broken(&self) -> Option<&str> {
-        self.broken.as_deref()
+        self.broken.as_deref().or(self.groups.broken.as_deref())
     }
 
     pub(crate) fn acknowledged(&self) -> usize {
@@ -58,6 +68,12 @@ impl Checker {
                 self.hold_against_epoch(partition, broker.id, &claim);
                 self.commit(partition, &replica.log, claim.high_watermark, broker.id);
             }
+        }
+        self.groups.look_at_log(&self.committed[self.groups_partition]);
+        if let Some(what) = broker.groups.differs.take() {
+            let id = broker.id;
+            self.groups
+                .break_rule(Rule::StateIsTheLogs, || format!("broker {id} holds what its log does not give: {what}"));
         }
     }
 

@@ -1,4 +1,4 @@
-//! The simulator: the cores of replication and of the controller under a seeded scheduler that lets everything go wrong.
+//! The simulator: the cores of replication and of the controller, and the group coordinator, under a seeded scheduler that lets everything go wrong.
 //!
 //! `sim [--seeds N] [--first SEED]` runs seeds until one breaks a rule; a seed replays to the byte. `sim --planted` plants bugs, one a rule, and
 //! fails if one of them is not found. The real log, the network and the Raft quorum are not in this world: they have suites of their own.
@@ -6,6 +6,7 @@
 mod broker;
 mod checker;
 mod controller;
+mod group;
 mod message;
 mod model_log;
 mod planted;
@@ -41,6 +42,10 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    // Answers of the group coordinator wait with a limit in real time: it has a clock to ask, which nobody drives.
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime without threads");
+    let _entered = runtime.enter();
     let mut tally = Tally::default();
     match options.plant {
         Some(bug) => tally.count(find(bug)),
@@ -77,7 +82,7 @@ impl Tally {
 /// Many seeds are one test; each that fails is told.
 fn run_seeds(options: &Options, tally: &mut Tally) {
     let ends = Instant::now() + Duration::from_secs(options.seconds);
-    let (mut events, mut acknowledged, mut faults, mut seeds) = (0, 0, 0, 0);
+    let (mut events, mut acknowledged, mut answered, mut faults, mut seeds) = (0, 0, 0, 0, 0);
     let failed_before = tally.failed;
     for seed in options.first.. {
         if options.seeds.map_or(Instant::now() >= ends, |most| seeds >= most) {
@@ -88,6 +93,7 @@ fn run_seeds(options: &Options, tally: &mut Tally) {
             Ok(outcome) => {
                 events += outcome.events;
                 acknowledged += outcome.acknowledged;
+                answered += outcome.answered;
                 faults += outcome.faults;
             }
             Err(why) => tally.count(Err(format!("seed {seed} (sim --seeds 1 --first {seed}): {why}"))),
@@ -96,7 +102,9 @@ fn run_seeds(options: &Options, tally: &mut Tally) {
     if tally.failed == failed_before {
         tally.count(Ok(()));
     }
-    println!("{seeds} seeds: {faults} faults, {events} events, {acknowledged} records acknowledged and kept");
+    println!(
+        "{seeds} seeds: {faults} faults, {events} events, {acknowledged} records acknowledged and kept, {answered} answers to groups"
+    );
 }
 
 /// The same seed is the same run.

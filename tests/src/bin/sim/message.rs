@@ -9,6 +9,7 @@ use weir_controller::record::MetadataRecord;
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch};
 
+use crate::group::wire::{GroupAnswer, Question};
 use crate::model_log::Entry;
 
 /// Who is spoken to.
@@ -17,6 +18,10 @@ pub(crate) enum Address {
     Controller,
     Broker(BrokerId),
     Client,
+    /// A member of a group.
+    Member(usize),
+    /// Who looks after the groups from outside.
+    Administrator,
 }
 
 /// The records of one commit of the metadata log.
@@ -76,5 +81,10 @@ pub(crate) enum Message {
         partition: usize,
         value: u64,
         outcome: Result<Offset, ErrorCode>,
+    },
+    AskGroups(Question),
+    GroupAnswered {
+        question: Question,
+        answer: Arc<GroupAnswer>,
     },
 }

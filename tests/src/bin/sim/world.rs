@@ -17,11 +17,18 @@ use weir_protocol::ids::{BrokerId, TopicId};
 use crate::broker::{Broker, Outbox};
 use crate::checker::Checker;
 use crate::controller::Controller;
+use crate::group::member::Member;
+use crate::group::records::Records;
+use crate::group::wire::{GroupRequest, Question};
+use crate::group::{LONER, MEMBERS, TOPIC_PARTITIONS, WORKERS, administrator};
 use crate::message::{Address, Message};
 use crate::planted::Bug;
 
 const BROKERS: i32 = 3;
+/// Partitions that clients produce to.
 const PARTITIONS: usize = 2;
+/// That of `__consumer_offsets`.
+const GROUPS_PARTITION: usize = PARTITIONS;
 const TOPIC: TopicId = Uuid::from_u128(0x5133);
 /// How long things go wrong, and how long the world then has to become whole.
 const FAULTS_MS: i64 = 30_000;
@@ -30,6 +37,10 @@ const BROKER_TICK_MS: i64 = 50;
 const CONTROLLER_TICK_MS: i64 = 100;
 const PRODUCE_INTERVAL_MS: i64 = 25;
 const FAULT_INTERVAL_MS: i64 = 700;
+const MEMBER_INTERVAL_MS: i64 = 80;
+const ADMINISTRATE_INTERVAL_MS: i64 = 150;
+/// A healed group has had commits answered for each of its members within this time.
+const SERVED_WITHIN_MS: i64 = 3_000;
 /// Clocks differ by up to an hour.
 const MAX_SKEW_MS: i64 = 3_600_000;
 /// They run fast or slow by as much.
@@ -40,6 +51,8 @@ enum Event {
     BrokerTick(usize),
     ControllerTick,
     Produce,
+    Member(usize),
+    Administrate,
     Fault,
     Restart(usize),
 }
@@ -67,6 +80,8 @@ pub(crate) struct Outcome {
     pub(crate) digest: u64,
     pub(crate) events: u64,
     pub(crate) acknowledged: usize,
+    /// Answers to groups' members and administrators that told what is committed.
+    pub(crate) answered: u64,
     pub(crate) faults: u64,
 }
 
@@ -84,6 +99,10 @@ pub(crate) struct World {
     /// The machine that lost power last, until it is in sync with everything again: what all replicas lose at once is lost.
     powerless: Option<usize>,
     checker: Checker,
+    members: Vec<Member>,
+    administrator_requests: u64,
+    /// The last offset that anybody wanted to commit.
+    next_offset: i64,
     next_value: u64,
     digest: u64,
     faults: u64,
@@ -107,15 +126,17 @@ pub(crate) fn run(seed: u64, bug: Option<Bug>) -> Result<Outcome, String> {
     world.check_all()?;
     world.check_healed()?;
     let acknowledged = world.checker.acknowledged();
-    Ok(Outcome { digest: world.digest, events, acknowledged, faults: world.faults })
+    let answered = world.checker.groups.answered;
+    Ok(Outcome { digest: world.digest, events, acknowledged, answered, faults: world.faults })
 }
 
 impl World {
     fn new(seed: u64, bug: Option<Bug>) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let ids: Vec<BrokerId> = (1..=BROKERS).map(BrokerId).collect();
+        let records = Records::default();
         let machine = |id: &BrokerId| Machine {
-            broker: Broker::new(*id, TOPIC, PARTITIONS, incarnation(&mut random), bug),
+            broker: Broker::new(*id, TOPIC, PARTITIONS + 1, incarnation(&mut random), records.clone(), bug),
             alive: true,
             frozen_until_ms: 0,
             skew_ms: random.random_range(-MAX_SKEW_MS..MAX_SKEW_MS),
@@ -128,12 +149,15 @@ impl World {
             queue: BinaryHeap::new(),
             events: BTreeMap::new(),
             scheduled: 0,
-            controller: Controller::new(TOPIC, &ids, PARTITIONS, bug),
+            controller: Controller::new(TOPIC, &ids, PARTITIONS + 1, bug),
             machines,
             cuts: BTreeMap::new(),
             loss_percent: 0,
             powerless: None,
-            checker: Checker::new(PARTITIONS),
+            checker: Checker::new(PARTITIONS + 1, GROUPS_PARTITION, records, bug),
+            members: MEMBERS.iter().map(|(group, instance)| Member::new(group, *instance)).collect(),
+            administrator_requests: 0,
+            next_offset: 0,
             next_value: 0,
             digest: 0xcbf2_9ce4_8422_2325,
             faults: 0,
@@ -143,6 +167,10 @@ impl World {
         }
         world.schedule(0, Event::ControllerTick);
         world.schedule(2_000, Event::Produce);
+        for index in 0..world.members.len() {
+            world.schedule(1_500 + index as i64, Event::Member(index));
+        }
+        world.schedule(2_000, Event::Administrate);
         world.schedule(3_000, Event::Fault);
         world
     }
@@ -193,6 +221,17 @@ impl World {
                 self.produce();
                 self.schedule(PRODUCE_INTERVAL_MS, Event::Produce);
             }
+            Event::Member(index) => {
+                self.run_member(index);
+                let jitter_ms = self.random.random_range(0..20);
+                self.schedule(MEMBER_INTERVAL_MS + jitter_ms, Event::Member(index));
+            }
+            Event::Administrate => {
+                let request = administrator::request(&mut self.random, &mut self.next_offset);
+                self.administrator_requests += 1;
+                self.ask_groups(Address::Administrator, self.administrator_requests, request);
+                self.schedule(ADMINISTRATE_INTERVAL_MS, Event::Administrate);
+            }
             Event::Fault if self.goes_wrong() => {
                 self.fault();
                 let jitter_ms = self.random.random_range(0..FAULT_INTERVAL_MS);
@@ -214,6 +253,9 @@ impl World {
         self.checker.look_at(&mut self.machines[index].broker);
         let from = Address::Broker(self.machines[index].broker.id);
         for (to, message) in out {
+            if let Message::GroupAnswered { question, answer } = &message {
+                self.checker.groups.look_at_answer(question, answer);
+            }
             self.send(from, to, message);
         }
     }
@@ -248,6 +290,14 @@ impl World {
                     self.note(value);
                 }
             }
+            Address::Member(index) => {
+                if let Message::GroupAnswered { question, answer } = message {
+                    self.members[index].on_answer(self.now_ms, question.id, &answer);
+                    self.note(question.id);
+                }
+            }
+            // The rules have seen the answer.
+            Address::Administrator => {}
             Address::Broker(id) => {
                 let Some(index) = self.machines.iter().position(|machine| machine.broker.id == id) else { return };
                 let wait_ms = self.machines[index].frozen_until_ms - self.now_ms;
@@ -260,11 +310,40 @@ impl World {
         }
     }
 
-    fn produce(&mut self) {
-        let partition = self.random.random_range(0..PARTITIONS);
+    /// Whom a client takes for the leader: mostly the one.
+    fn leader_for_client(&mut self, partition: usize) -> BrokerId {
         let somebody = BrokerId(self.random.random_range(1..=BROKERS));
         let wrong = self.random.random_range(0..10) == 0;
-        let leader = self.controller.leader_of(partition).filter(|_| !wrong).unwrap_or(somebody);
+        self.controller.leader_of(partition).filter(|_| !wrong).unwrap_or(somebody)
+    }
+
+    /// A member goes on, or leaves its group, or ends without a word.
+    fn run_member(&mut self, index: usize) {
+        let member = &mut self.members[index];
+        let fate = if self.now_ms < FAULTS_MS { self.random.random_range(0..400) } else { u32::MAX };
+        let request = match fate {
+            0 => {
+                member.crash(self.now_ms, self.random.random_range(0..4_000));
+                None
+            }
+            1 if member.is_stable() => Some(member.leave(self.now_ms, self.random.random_range(0..6_000))),
+            _ => member.next_request(self.now_ms, &mut self.next_offset),
+        };
+        if let Some((id, request)) = request {
+            self.ask_groups(Address::Member(index), id, request);
+        }
+    }
+
+    fn ask_groups(&mut self, from: Address, id: u64, request: GroupRequest) {
+        let leader = self.leader_for_client(GROUPS_PARTITION);
+        let told = self.checker.groups.told();
+        let question = Question { from, id, told, coordinator: None, request: request.into() };
+        self.send(from, Address::Broker(leader), Message::AskGroups(question));
+    }
+
+    fn produce(&mut self) {
+        let partition = self.random.random_range(0..PARTITIONS);
+        let leader = self.leader_for_client(partition);
         self.next_value += 1;
         let message = Message::Produce { partition, value: self.next_value };
         self.send(Address::Client, Address::Broker(leader), message);
@@ -315,7 +394,7 @@ impl World {
     fn may_lose_power(&self, index: usize) -> bool {
         let Some(before) = self.powerless.filter(|before| *before != index) else { return self.machines[index].alive };
         let id = self.machines[before].broker.id;
-        let is_whole = (0..PARTITIONS).all(|partition| {
+        let is_whole = (0..=GROUPS_PARTITION).all(|partition| {
             let partition = weir_protocol::ids::PartitionIndex(partition as i32);
             let registration = self.controller.image.partition(TOPIC, partition);
             registration.is_some_and(|registration| registration.isr.contains(&id))
@@ -365,7 +444,7 @@ impl World {
 
     /// The healed world serves: every replica in sync, all logs the same, and records are acknowledged.
     fn check_healed(&self) -> Result<(), String> {
-        for partition in 0..PARTITIONS {
+        for partition in 0..=GROUPS_PARTITION {
             let index = weir_protocol::ids::PartitionIndex(partition as i32);
             let registration = self.controller.image.partition(TOPIC, index).ok_or("the partition is gone")?;
             if !registration.has_leader() || registration.isr.len() != registration.replicas.len() {
@@ -376,12 +455,34 @@ impl World {
                     replicas.join("; ")
                 ));
             }
+            if partition == GROUPS_PARTITION {
+                continue;
+            }
             let late = self.checker.last_acknowledged(partition);
             if late.is_none_or(|value| value + 200 < self.next_value) {
                 return Err(format!("partition {partition} acknowledges nothing: {late:?} of {}", self.next_value));
             }
         }
-        Ok(())
+        // Where a bug is planted for a rule of the groups, that rule is to find it.
+        if self.checker.groups.is_planted() {
+            return Ok(());
+        }
+        [WORKERS, LONER].into_iter().try_for_each(|group| self.check_healed_group(group))
+    }
+
+    /// A healed group has one generation, in which each partition has an owner whose commits are answered.
+    fn check_healed_group(&self, group: &str) -> Result<(), String> {
+        let members: Vec<&Member> = self.members.iter().filter(|member| member.group == group).collect();
+        let is_one = members.iter().all(|member| member.is_stable() && member.generation == members[0].generation);
+        let mut owned: Vec<i32> = members.iter().flat_map(|member| member.owned.iter().copied()).collect();
+        owned.sort_unstable();
+        let mut owners = members.iter().filter(|member| !member.owned.is_empty());
+        let are_served = owners.all(|member| member.last_commit_ms + SERVED_WITHIN_MS > self.now_ms);
+        if is_one && are_served && owned.into_iter().eq(0..TOPIC_PARTITIONS) {
+            return Ok(());
+        }
+        let coordinators: Vec<_> = self.machines.iter().map(|machine| machine.broker.groups.describe()).collect();
+        Err(format!("group {group} did not heal: {members:?}; {}", coordinators.join("; ")))
     }
 }
 
