@@ -21,6 +21,7 @@ pub mod process;
 pub mod readiness;
 pub mod usage;
 pub mod verdict;
+pub mod verifiable;
 pub mod verified_load;
 pub mod weir;
 pub mod wire;

@@ -23,7 +23,16 @@ impl Process {
     /// Starts `command` with standard output and standard error in `log` (appended to, so that a restart keeps its past).
     pub fn start(command: &mut Command, log: &Path) -> io::Result<Process> {
         let output = File::options().create(true).append(true).open(log)?;
-        let child = command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn()?;
+        Self::spawn(command.stdout(output.try_clone()?).stderr(output), log)
+    }
+
+    /// Starts `command` with standard output in `output`, made anew, and standard error alone in `log`.
+    pub fn start_apart(command: &mut Command, output: &Path, log: &Path) -> io::Result<Process> {
+        Self::spawn(command.stdout(File::create(output)?).stderr(File::create(log)?), log)
+    }
+
+    fn spawn(command: &mut Command, log: &Path) -> io::Result<Process> {
+        let child = command.stdin(Stdio::null()).spawn()?;
         Ok(Process { child, log: log.to_path_buf() })
     }
 

@@ -71,7 +71,7 @@ pub struct NodeOptions {
     pub program: Program,
     /// `broker.rack`.
     pub rack: String,
-    /// `controller.quorum.voters`.
+    /// `controller.quorum.voters`; where nobody is named, the settings say whom to ask.
     pub voters: String,
     /// More `key=value` lines.
     pub settings: Vec<String>,
@@ -155,12 +155,14 @@ impl NodeOptions {
         let mut lines = vec![
             format!("process.roles={}", self.roles.text()),
             format!("node.id={}", self.id),
-            format!("controller.quorum.voters={}", self.voters),
             "controller.listener.names=CONTROLLER".to_owned(),
             format!("listeners={}", listeners.join(",")),
             "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned(),
             format!("log.dirs={}", self.data_dir().display()),
         ];
+        if !self.voters.is_empty() {
+            lines.push(format!("controller.quorum.voters={}", self.voters));
+        }
         if self.program == Program::Weir {
             lines.push(format!("http.listener={address}:{}", self.http_port));
         }

@@ -1,9 +1,11 @@
 //! The cluster suite: three nodes in three zones, one fault after the other under the load of an idempotent producer and a reader; what was
-//! acknowledged must be there, once, in order, at the offset it said, and the cluster must be whole again by itself.
+//! acknowledged must be there, once, in order, at the offset it said, and the cluster must be whole again by itself. The JVM's verifiable
+//! clients run beside that load, and a controller is added and removed by Apache Kafka's tool after it, where a JVM is installed.
 //!
 //! `cluster [FAULTS] [SEED]`: the bounded number of CI unless told. The seed decides which faults strike whom, and when.
 
 mod fault;
+mod voters;
 
 use std::env;
 use std::path::Path;
@@ -18,6 +20,7 @@ use tempfile::TempDir;
 use weir_tests::cluster::Cluster;
 use weir_tests::load::{AnyError, Load};
 use weir_tests::verdict::Verdict;
+use weir_tests::verifiable::VerifiableClients;
 use weir_tests::verified_load::VerifiedLoad;
 
 use fault::Fault;
@@ -26,6 +29,9 @@ const FAULTS: usize = 12;
 const NODES: usize = 3;
 const TOPIC: &str = "cluster";
 const PARTITIONS: i32 = 6;
+/// The topic of the JVM's clients.
+const VERIFIABLE: &str = "verifiable";
+const VERIFIABLE_PARTITIONS: i32 = 3;
 /// One record in so long, round the partitions.
 const PACE: Duration = Duration::from_micros(500);
 /// How long the load goes on undisturbed before a fault, at most.
@@ -56,6 +62,11 @@ fn run(dir: &Path, faults: usize, seed: u64, verdict: &mut Verdict) -> Result<()
     let started = Instant::now();
     let mut cluster = Cluster::start(dir, NODES, &settings())?;
     println!("cluster: {NODES} nodes serve after {:?}", started.elapsed());
+    let with_jvm = VerifiableClients::are_installed();
+    if !with_jvm {
+        println!("cluster: skipped: the JVM's clients and tools are not installed");
+    }
+    let verifiable = with_jvm.then(|| begin_verifiable(&cluster, &dir.join("jvm"))).transpose()?;
     let running = begin(&cluster)?;
     let mut random = StdRng::seed_from_u64(seed);
     let mut left_broken = Vec::new();
@@ -66,8 +77,15 @@ fn run(dir: &Path, faults: usize, seed: u64, verdict: &mut Verdict) -> Result<()
         left_broken.extend(told);
     }
     verdict.check("the cluster is whole again by itself after each fault", &left_broken);
+    if let Some(verifiable) = verifiable {
+        verifiable.end(verdict)?;
+    }
     running.end(verdict)?;
     verdict.check("no node has anything to complain of", &cluster.complaints(&COMPLAINTS)?);
+    drop(cluster);
+    if with_jvm {
+        voters::run(&dir.join("voters"), verdict)?;
+    }
     Ok(())
 }
 
@@ -77,18 +95,28 @@ fn settings() -> Vec<String> {
 }
 
 fn begin(cluster: &Cluster) -> Result<VerifiedLoad, AnyError> {
-    let load = Load {
+    let load = load(cluster, TOPIC, PARTITIONS);
+    load.create_topic(i32::try_from(NODES)?, &[("segment.bytes", "4194304")])?;
+    cluster.watch().wait_until_whole(TOPIC, RECOVERY)?;
+    VerifiedLoad::begin(load)
+}
+
+fn begin_verifiable(cluster: &Cluster, dir: &Path) -> Result<VerifiableClients, AnyError> {
+    load(cluster, VERIFIABLE, VERIFIABLE_PARTITIONS).create_topic(i32::try_from(NODES)?, &[])?;
+    cluster.watch().wait_until_whole(VERIFIABLE, RECOVERY)?;
+    VerifiableClients::begin(&cluster.bootstrap(), VERIFIABLE, dir, SETTLE)
+}
+
+fn load(cluster: &Cluster, topic: &str, partitions: i32) -> Load {
+    Load {
         bootstrap: cluster.bootstrap(),
-        topic: TOPIC.to_owned(),
-        partitions: PARTITIONS,
+        topic: topic.to_owned(),
+        partitions,
         // A node that does not answer must not keep the records of others waiting for room.
         producer: vec![("queue.buffering.max.messages", "1000000".into()), ("request.timeout.ms", "1000".into())],
         pace: Some(PACE),
         settle: SETTLE,
-    };
-    load.create_topic(i32::try_from(NODES)?, &[("segment.bytes", "4194304")])?;
-    cluster.watch().wait_until_whole(TOPIC, RECOVERY)?;
-    VerifiedLoad::begin(load)
+    }
 }
 
 /// Lets a fault happen and end; gives what is still broken when the patience is over.
@@ -98,7 +126,8 @@ fn strike(cluster: &mut Cluster, running: &VerifiedLoad, fault: Fault) -> Result
     running.gaps().begin();
     let victim = fault.strike(cluster)?;
     let mended = Instant::now();
-    let whole = cluster.watch().wait_until_whole(TOPIC, RECOVERY);
+    // A node that is robbed before another has all again could take the last of something.
+    let whole = cluster.watch().wait_until_all_whole(RECOVERY);
     let (whole_after, gap) = (mended.elapsed(), running.longest_gap());
     println!("cluster: {fault} of {victim}: whole {whole_after:?} after it ended, longest gap of writes {gap:?}");
     Ok(whole.err().map(|error| format!("{fault} of {victim}: {error}")))
