@@ -4,7 +4,7 @@ use weir_controller::decide::{FeatureUpdate, FeatureUpdateType, UpdateFeaturesRe
 use weir_controller::record::{FeatureLevelRecord, MetadataRecord};
 use weir_protocol::error_code::ErrorCode;
 
-use crate::cluster::{Cluster, decided, error};
+use crate::cluster::{Cluster, decided, error, registration};
 use FeatureUpdateType::{SafeDowngrade, UnsafeDowngrade, Upgrade};
 
 fn update(name: &str, level: i16, update_type: FeatureUpdateType) -> FeatureUpdate {
@@ -72,4 +72,23 @@ fn every_broker_must_support_a_level() {
         decided!(cluster, UpdateFeatures(UpdateFeaturesRequest { updates, validate_only: false }));
     let message = "Invalid update version 1 for feature group.version. Broker 1 does not support this feature.";
     assert_eq!((records, response), (vec![], Err(error(ErrorCode::InvalidUpdateVersion, message))));
+}
+
+#[test]
+fn one_broker_of_an_older_version_holds_an_upgrade_back_and_is_named_while_it_is_away_too() {
+    for fenced in [false, true] {
+        let mut cluster = Cluster::of(&[1]);
+        let mut older = registration(2, None, fenced);
+        older.features[0].max_supported_level = 27;
+        cluster.apply(older);
+        let to = |level| UpdateFeaturesRequest {
+            updates: vec![update("metadata.version", level, Upgrade)],
+            validate_only: false,
+        };
+        let (records, response) = decided!(cluster, UpdateFeatures(to(29)));
+        let message = "Invalid update version 29 for feature metadata.version. Broker 2 only supports versions 7-27";
+        assert_eq!((records, response), (vec![], Err(error(ErrorCode::InvalidUpdateVersion, message))));
+        let (records, response) = decided!(cluster, UpdateFeatures(to(27)));
+        assert_eq!((records.len(), response), (1, Ok(())));
+    }
 }
