@@ -15,7 +15,7 @@ use weir_controller::image::{
 };
 use weir_controller::quorum::Controller;
 use weir_protocol::error_code::ErrorCode;
-use weir_protocol::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerId};
+use weir_protocol::ids::{BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerId, TopicId};
 use weir_storage::manager::LogManager;
 
 use crate::administration::Administration;
@@ -129,6 +129,11 @@ impl Broker {
     /// What holds for a topic.
     pub fn topic_config(&self, image: &MetadataImage, topic: &str) -> TopicConfig {
         topic_config(self.id, &self.settings, image, topic)
+    }
+
+    /// Whether this broker leads that partition as far as it knows, but nobody has heard it for so long that another may.
+    pub(crate) fn is_cut_off(&self, topic: TopicId, index: PartitionIndex) -> bool {
+        self.partitions.get(topic, index).is_some_and(|partition| partition.is_cut_off())
     }
 
     /// Waits until everything below `required`, which was appended in `leader_epoch`, is `flushed`, if that was asked for, and acknowledged

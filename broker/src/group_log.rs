@@ -105,6 +105,10 @@ impl OffsetsLog for GroupLog {
         self.runtime.spawn(async move { callback(replicated(&arrivals, &partition, leader_epoch, end).await) });
     }
 
+    fn is_cut_off(&self, partition: PartitionIndex) -> bool {
+        self.partition(partition).is_ok_and(|partition| partition.is_cut_off())
+    }
+
     fn request_load(&self, index: PartitionIndex, leader_epoch: LeaderEpoch) {
         let Some(coordinator) = self.coordinator.get().and_then(Weak::upgrade) else { return };
         let partition = self.partition(index);
@@ -126,6 +130,7 @@ async fn replicated(
         if partition.is_committed(end, leader_epoch).map_err(|error| error.code)? {
             return Ok(());
         }
+        partition.refuse_if_cut_off().map_err(|error| error.code)?;
         if watch.wake().await != Wake::Notified {
             return Err(ErrorCode::RequestTimedOut);
         }

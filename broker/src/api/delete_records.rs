@@ -98,6 +98,7 @@ async fn deleted_for_good(
         if low >= before {
             return Ok(low);
         }
+        partition.refuse_if_cut_off()?;
         match watch.wake().await {
             Wake::Notified => {}
             Wake::Deadline | Wake::Closed | Wake::Full => return Err(ErrorCode::RequestTimedOut.into()),

@@ -233,8 +233,7 @@ impl PartitionView {
         let is_reachable =
             |id| image.broker(id).is_some_and(|broker| !broker.fenced && broker.endpoint(listener).is_some());
         let offline = registration.replicas.iter().filter(|&&id| !is_reachable(id));
-        let is_cut_off = || call.node.partitions.get(topic, index).is_some_and(|partition| partition.is_cut_off());
-        let is_unsure = registration.leader == call.node.id && is_cut_off();
+        let is_unsure = registration.leader == call.node.id && call.node.is_cut_off(topic, index);
         let error = match registration.has_leader() && !is_unsure {
             true if is_reachable(registration.leader) => ErrorCode::None,
             true if image.is_active(registration.leader) => ErrorCode::ListenerNotFound,

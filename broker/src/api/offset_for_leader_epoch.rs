@@ -12,10 +12,11 @@ use crate::partition::{PartitionError, Placement};
 
 pub(super) fn handle(call: Call, request: OffsetForLeaderEpochRequest) -> Dispatch {
     let image = call.image();
+    let is_follower = request.replica_id.0 >= 0;
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|asked| {
             let placement = call.node.partitions.find(&image, &topic.topic, PartitionIndex(asked.partition));
-            answer(asked, end_of_epoch(placement, asked))
+            answer(asked, end_of_epoch(placement, asked, is_follower))
         });
         OffsetForLeaderTopicResult::default().with_partitions(partitions.collect()).with_topic(topic.topic)
     });
@@ -26,14 +27,15 @@ pub(super) fn handle(call: Call, request: OffsetForLeaderEpochRequest) -> Dispat
 fn end_of_epoch(
     placement: Placement,
     asked: &OffsetForLeaderPartition,
+    is_follower: bool,
 ) -> Result<(LeaderEpoch, Offset), PartitionError> {
     let partition = match placement {
         Placement::Local(partition) => partition,
         Placement::Elsewhere(_) => return Err(ErrorCode::NotLeaderOrFollower.into()),
         Placement::Unknown => return Err(ErrorCode::UnknownTopicOrPartition.into()),
     };
-    partition.check_leadership(LeaderEpoch(asked.current_leader_epoch))?;
-    Ok(partition.log()?.end_offset_for_epoch(LeaderEpoch(asked.leader_epoch)))
+    let (current, asked) = (LeaderEpoch(asked.current_leader_epoch), LeaderEpoch(asked.leader_epoch));
+    partition.end_of_epoch(current, asked, is_follower)
 }
 
 fn answer(asked: &OffsetForLeaderPartition, end: Result<(LeaderEpoch, Offset), PartitionError>) -> EpochEndOffset {

@@ -226,7 +226,11 @@ impl Runner {
     fn look_whether_cut_off(&self) {
         let is_heard = self.shared.presence.is_heard();
         let partitions = if is_heard { 0 } else { self.shared.replicas.wake_cut_off() };
-        if !self.is_cut_off.replace(partitions > 0) && partitions > 0 {
+        let was_cut_off = self.is_cut_off.replace(partitions > 0);
+        if was_cut_off || partitions > 0 {
+            self.shared.replicas.look_at_groups();
+        }
+        if !was_cut_off && partitions > 0 {
             tracing::warn!(
                 partitions,
                 "neither the controller nor followers have been heard for too long: others may lead by now, and clients are refused"

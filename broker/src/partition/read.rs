@@ -111,6 +111,20 @@ impl Partition {
         Ok(Read { slice, aborted_transactions, high_watermark, last_stable_offset, log_start_offset, log_end_offset })
     }
 
+    /// Where the epoch `asked` ends in the log of its leader, for whoever believes that it leads in the epoch `believed`.
+    pub fn end_of_epoch(
+        &self,
+        believed: LeaderEpoch,
+        asked: LeaderEpoch,
+        is_follower: bool,
+    ) -> Result<(LeaderEpoch, Offset), PartitionError> {
+        if !is_follower {
+            self.refuse_if_cut_off()?;
+        }
+        self.check_leadership(believed)?;
+        Ok(self.log()?.end_offset_for_epoch(asked))
+    }
+
     fn check_reader(&self, believed: LeaderEpoch, reader: Reader) -> Result<(), PartitionError> {
         if reader != Reader::Follower {
             self.refuse_if_cut_off()?;

@@ -55,6 +55,7 @@ impl Partition {
 
     /// Deletes the records below `before`, as far as they are committed, and has the followers do the same.
     pub fn delete_records(&self, before: Offset) -> Result<(), PartitionError> {
+        self.refuse_if_cut_off()?;
         let log = &self.log()?;
         let tenure = self.tenure.read();
         tenure.check_leadership(LeaderEpoch::NONE)?;

@@ -90,6 +90,7 @@ pub(crate) struct Replicas {
     partitions: Arc<PartitionTable>,
     metrics: Arc<ReplicaMetrics>,
     lost_leaders: Arc<LostLeaders>,
+    groups: Weak<GroupCoordinator>,
     control: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -108,9 +109,10 @@ impl Replicas {
             surroundings.runtime.spawn(directories::assign(placed, local, controller));
         }
         let lost_leaders = Arc::new(LostLeaders::default());
+        let groups = surroundings.groups.clone();
         let control = control::Control::new(surroundings, tasks.clone(), metrics.clone(), lost_leaders.clone());
         let thread = std::thread::Builder::new().name("weir-replicas".into()).spawn(move || control.run(&queue))?;
-        Ok(Self { tasks, partitions, metrics, lost_leaders, control: Mutex::new(Some(thread)) })
+        Ok(Self { tasks, partitions, metrics, lost_leaders, groups, control: Mutex::new(Some(thread)) })
     }
 
     /// The metadata has changed. Does not wait.
@@ -135,6 +137,13 @@ impl Replicas {
     /// The leaders here go by this of whether the controller hears them. To be called once, before any leads.
     pub(crate) fn set_presence(&self, presence: Arc<Presence>) {
         self.partitions.local().set_presence(presence);
+    }
+
+    /// The coordinator is to look which groups it may coordinate.
+    pub(crate) fn look_at_groups(&self) {
+        if let Some(groups) = self.groups.upgrade() {
+            groups.look_whether_cut_off();
+        }
     }
 
     /// Whoever waits for what this broker leads but may not lead any more is to look elsewhere. Returns how many partitions those are.

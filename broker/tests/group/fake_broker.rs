@@ -34,6 +34,7 @@ pub(crate) struct FakeState {
     held: bool,
     /// The epoch in which another broker leads, if one does.
     deposed_in: Option<LeaderEpoch>,
+    is_cut_off: bool,
     callbacks: Vec<ReplicatedCallback>,
     refusal: Option<ErrorCode>,
     /// The topic's `max.message.bytes`, if the test set it.
@@ -55,6 +56,10 @@ impl FakeState {
 impl FakeLog {
     pub(crate) fn hold(&self) {
         self.state.lock().expect("unpoisoned").held = true;
+    }
+
+    pub(crate) fn cut_off(&self, is_cut_off: bool) {
+        self.state.lock().expect("unpoisoned").is_cut_off = is_cut_off;
     }
 
     pub(crate) fn refuse(&self, refusal: Option<ErrorCode>) {
@@ -117,6 +122,10 @@ impl OffsetsLog for FakeLog {
             drop(state);
             callback(Ok(()));
         }
+    }
+
+    fn is_cut_off(&self, _: PartitionIndex) -> bool {
+        self.state.lock().expect("unpoisoned").is_cut_off
     }
 
     fn request_load(&self, partition: PartitionIndex, leader_epoch: LeaderEpoch) {

@@ -2,6 +2,7 @@
 //! that random operations are checked against.
 
 mod commit_offsets;
+mod cut_off;
 mod delete;
 mod describe_and_list;
 mod expiry;

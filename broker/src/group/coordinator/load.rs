@@ -72,7 +72,7 @@ impl GroupCoordinator {
         let mut locked = slot.lock();
         let is_news = match &*locked {
             Slot::Absent => true,
-            Slot::Loading { leader_epoch: loading } => loading.0 <= leader_epoch.0,
+            Slot::Loading { leader_epoch: known } | Slot::CutOff { leader_epoch: known } => known.0 <= leader_epoch.0,
             Slot::Active(shard) => shard.leader_epoch.0 < leader_epoch.0,
         };
         if !is_news {
@@ -132,7 +132,7 @@ impl GroupCoordinator {
         let mut locked = slot.lock();
         let is_over = match &*locked {
             Slot::Absent => false,
-            Slot::Loading { leader_epoch: loading } => loading.0 <= leader_epoch.0,
+            Slot::Loading { leader_epoch: known } | Slot::CutOff { leader_epoch: known } => known.0 <= leader_epoch.0,
             Slot::Active(shard) => shard.leader_epoch.0 <= leader_epoch.0,
         };
         if is_over {

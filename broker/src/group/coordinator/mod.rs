@@ -6,10 +6,11 @@
 //! runs ahead of a log that refused a record. Offsets and tombstones, which only replay brings into memory, are refused
 //! without that. OffsetFetch and every operation that emits records are answered when all
 //! that their shard had appended is replicated; Heartbeat, DescribeGroups and ListGroups tell the moment and wait for
-//! nothing.
+//! nothing. A coordinator that is cut off ([`OffsetsLog::is_cut_off`]) tells nothing at all: its groups may have another.
 
 mod admin;
 mod batches;
+mod cut_off;
 mod load;
 mod membership;
 mod offset_fetch;
@@ -128,7 +129,8 @@ impl GroupCoordinator {
     ) -> Result<Turned<R>, ErrorCode> {
         let slot = self.slot(partition).ok_or(ErrorCode::NotCoordinator)?;
         let now = self.clock.now();
-        self.turn_locked(slot.lock(), now, partition, parked, operation)
+        let locked = self.unless_cut_off(slot.lock(), now, partition)?;
+        self.turn_locked(locked, now, partition, parked, operation)
     }
 
     /// [`GroupCoordinator::turn`] on a slot that the caller has locked.
@@ -190,7 +192,7 @@ impl GroupCoordinator {
         read: impl FnOnce(&GroupCoordinatorShard) -> R,
     ) -> Result<R, ErrorCode> {
         let slot = self.slot(partition).ok_or(ErrorCode::NotCoordinator)?;
-        let mut locked = slot.lock();
+        let mut locked = self.unless_cut_off(slot.lock(), self.clock.now(), partition)?;
         Ok(read(&locked.active()?.core))
     }
 

@@ -38,6 +38,9 @@ pub trait OffsetsLog: Send + Sync + 'static {
         callback: ReplicatedCallback,
     );
 
+    /// Whether this broker leads the partition as far as it knows, but is cut off: another may lead by now, and coordinate its groups.
+    fn is_cut_off(&self, partition: PartitionIndex) -> bool;
+
     /// Asks for [`GroupCoordinator::load`](super::GroupCoordinator::load) of the partition from another thread: an
     /// append failed, and memory and log may differ.
     fn request_load(&self, partition: PartitionIndex, leader_epoch: LeaderEpoch);

@@ -1,4 +1,4 @@
-//! One partition's place in the coordinator: not ours, being loaded, or led here.
+//! One partition's place in the coordinator: not ours, being loaded, led here, or led here and cut off.
 
 use ahash::AHashMap;
 use weir_protocol::error_code::ErrorCode;
@@ -18,6 +18,8 @@ pub(super) enum Slot {
     Absent,
     /// The log of this epoch is being read.
     Loading { leader_epoch: LeaderEpoch },
+    /// This broker coordinated these groups in this epoch, and is cut off: if it turns out that it still does, the log is read again.
+    CutOff { leader_epoch: LeaderEpoch },
     /// This broker coordinates these groups.
     Active(Box<ActiveShard>),
 }
@@ -44,7 +46,7 @@ impl Slot {
     /// The shard, or what a client is told instead.
     pub(super) fn active(&mut self) -> Result<&mut ActiveShard, ErrorCode> {
         match self {
-            Slot::Absent => Err(ErrorCode::NotCoordinator),
+            Slot::Absent | Slot::CutOff { .. } => Err(ErrorCode::NotCoordinator),
             Slot::Loading { .. } => Err(ErrorCode::CoordinatorLoadInProgress),
             Slot::Active(shard) => Ok(shard),
         }

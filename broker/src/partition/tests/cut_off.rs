@@ -32,6 +32,11 @@ fn a_leader_that_neither_the_controller_nor_a_follower_hears_refuses_clients_and
         let refused = world.append(1, batch(1, None), acks_all).unwrap_err();
         assert_eq!(refused.code, ErrorCode::NotLeaderOrFollower);
     }
+    assert_eq!(leader.delete_records(Offset(1)).unwrap_err().code, ErrorCode::NotLeaderOrFollower);
+    let end_of_epoch =
+        |is_follower| leader.end_of_epoch(LeaderEpoch::NONE, epoch, is_follower).map_err(|error| error.code);
+    assert_eq!(end_of_epoch(false), Err(ErrorCode::NotLeaderOrFollower));
+    assert_eq!(end_of_epoch(true), Ok((epoch, Offset(3))), "a follower that is back is to find where it diverges");
     assert_eq!(world.log_end(1), 3, "what is refused is not written");
 }
 

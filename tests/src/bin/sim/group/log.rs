@@ -133,6 +133,11 @@ impl OffsetsLog for GroupLog {
         self.state().waiting.push(Waiting { leader_epoch, end, callback });
     }
 
+    /// What is simulated here is who leads, not who is heard.
+    fn is_cut_off(&self, _: PartitionIndex) -> bool {
+        false
+    }
+
     fn request_load(&self, _: PartitionIndex, leader_epoch: LeaderEpoch) {
         self.state().load_requested = Some(leader_epoch);
     }
