@@ -7,6 +7,7 @@ mod drivers;
 mod known_differences;
 mod outcomes;
 mod run;
+mod wherever;
 
 pub use drivers::{Brokers, DRIVERS, Driver};
 pub use known_differences::{KnownDifference, KnownDifferences, KnownDifferencesError};

@@ -1,13 +1,17 @@
 """confluent-kafka (librdkafka) used as its users use it."""
 
+import sys
+
 from confluent_kafka import (
-    OFFSET_BEGINNING, OFFSET_END, Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition)
+    OFFSET_BEGINNING, OFFSET_END, Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer, TopicPartition)
 from confluent_kafka.admin import (
     AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType)
 
 from outcome import BOOTSTRAP, SSL_BOOTSTRAP, SSL_CA, digest, line, of, until
 
 TOPIC = "confluent-topic"
+# What librdkafka says of brokers that it cannot reach at the moment.
+AWAY = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}
 
 
 def describe(problem):
@@ -54,9 +58,26 @@ def read(topic, count, partitions=1, **more):
     return sorted(messages, key=lambda message: (message.partition(), message.offset()))
 
 
+def next_message(client):
+    """The next message. That a broker is away is told as one, too, and is no end: the client goes on by itself."""
+    def step():
+        message = client.poll(0.2)
+        problem = message.error() if message else None
+        if problem:
+            print(f"poll: {problem}", file=sys.stderr)
+            if problem.code() not in AWAY:
+                raise KafkaException(problem)
+        return None if problem else message
+    return until("a message", step)
+
+
 def topics(admin):
     results(admin.create_topics([NewTopic(TOPIC, 3, -1), NewTopic("confluent-one", 1, -1), NewTopic("confluent-large", 1, -1, config={"max.message.bytes": "70000000"})]))
-    line("created", sorted(name for name in admin.list_topics(timeout=10).topics if name.startswith("confluent-")))
+
+    def names():
+        return sorted(name for name in admin.list_topics(timeout=10).topics if name.startswith("confluent-"))
+    until("three topics", lambda: len(names()) >= 3)
+    line("created", names())
     for name, topic in {"again": NewTopic(TOPIC, 3, 1), "name": NewTopic("bad/name", 1, 1), "replication": NewTopic("confluent-bad", 1, 7),
                         "config": NewTopic("confluent-bad", 1, 1, config={"retention.ms": "x"})}.items():
         of(f"create.refused.{name}", lambda topic=topic: results(admin.create_topics([topic])), describe)
@@ -76,7 +97,7 @@ def shapes():
     reports = send(producer(), "confluent-one", [(None, b"no key", None, 0), (b"no value", None, None, 0), (b"", b"", headers, 0)])
     line("shapes.sent", reports)
     for message in read("confluent-one", 3):
-        line(f"shapes.{message.offset()}", (message.key(), message.value(), message.headers(), message.timestamp(), message.leader_epoch()))
+        line(f"shapes.{message.offset()}", f"{(message.key(), message.value(), message.headers(), message.timestamp())} epoch {message.leader_epoch()}")
 
 
 def large():
@@ -107,12 +128,12 @@ def positions():
     for time in [0, 1_600_000_000_100, 1_700_000_000_000]:
         line(f"times.{time}", client.offsets_for_times([TopicPartition(partition.topic, 0, time)], timeout=10)[0].offset)
     client.assign([TopicPartition(partition.topic, 0, 150)])
-    message = until("a message", lambda: client.poll(0.2))
+    message = next_message(client)
     line("assigned.at", message.offset())
     client.pause([partition])
     client.seek(TopicPartition(partition.topic, 0, 20))
     client.resume([partition])
-    line("seek", until("a message", lambda: client.poll(0.2)).offset())
+    line("seek", next_message(client).offset())
     line("committed.none", client.committed([partition], timeout=10)[0].offset)
     line("commit", [p.offset for p in client.commit(offsets=[TopicPartition(partition.topic, 0, 21, metadata="note")], asynchronous=False)])
     committed = client.committed([partition], timeout=10)[0]
@@ -120,7 +141,7 @@ def positions():
     client.close()
     again = consumer("confluent-positions")
     again.assign([partition])
-    line("resumed", until("a message", lambda: again.poll(0.2)).offset())
+    line("resumed", next_message(again).offset())
     again.close()
 
 
@@ -180,7 +201,7 @@ def administration(admin):
                        "time": OffsetSpec.for_timestamp(1_600_000_000_010)}.items():
         of(f"offsets.{name}", lambda spec=spec: [(r.offset, r.timestamp) for r in results(admin.list_offsets({partition: spec}))], describe)
     of("records.deleted", lambda: [r.low_watermark for r in results(admin.delete_records([TopicPartition("confluent-none-plain", 0, 77)]))], describe)
-    of("cluster", lambda: (lambda c: (len(c.cluster_id), [n.id for n in c.nodes], c.controller.id))(admin.describe_cluster().result(30)), describe)
+    of("cluster", lambda: (lambda c: f"id of {len(c.cluster_id)}, {[n.id for n in c.nodes]}, controller {c.controller.id}")(admin.describe_cluster().result(30)), describe)
     of("groups.listed", lambda: sorted((g.group_id, g.state.name, g.is_simple_consumer_group) for g in admin.list_consumer_groups().result(30).valid
                                        if g.group_id.startswith("confluent-")), describe)
     of("groups.described", lambda: [(g.group_id, g.state.name, g.partition_assignor, len(g.members)) for g in

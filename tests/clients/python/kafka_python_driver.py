@@ -1,7 +1,10 @@
 """kafka-python used as its users use it."""
 
+import sys
+
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
+from kafka.errors import KafkaConnectionError
 from kafka.structs import OffsetAndMetadata
 
 from outcome import BOOTSTRAP, SSL_BOOTSTRAP, SSL_CA, digest, line, of, until
@@ -17,9 +20,20 @@ def consumer(*topics, **more):
     return KafkaConsumer(*topics, **{"bootstrap_servers": BOOTSTRAP, "auto_offset_reset": "earliest", "enable_auto_commit": False, **more})
 
 
+def again(body):
+    """Asks once more where a broker was restarted at the moment, as this client's metadata leaves to its users."""
+    def step():
+        try:
+            return body()
+        except KafkaConnectionError as problem:
+            print(f"again: {problem}", file=sys.stderr)
+            return None
+    return until("an answer", step)
+
+
 def read(topic, count, **more):
     client = consumer(**more)
-    partitions = [TopicPartition(topic, partition) for partition in sorted(client.partitions_for_topic(topic))]
+    partitions = [TopicPartition(topic, partition) for partition in sorted(again(lambda: client.partitions_for_topic(topic)))]
     client.assign(partitions)
     client.seek_to_beginning(*partitions)
     records = []

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::known_differences::KnownDifferences;
+use super::wherever::wherever;
 
 /// The text between a case and its outcome.
 const SEPARATOR: &str = " = ";
@@ -38,6 +39,12 @@ impl Outcomes {
     /// The outcome of a case, its lines joined.
     pub fn outcome(&self, case: &str) -> Option<String> {
         self.by_case.get(case).map(|lines| lines.join(JOIN))
+    }
+
+    /// Without what says which of several brokers does something.
+    pub fn wherever(mut self) -> Outcomes {
+        self.by_case.values_mut().flatten().for_each(|outcome| *outcome = wherever(outcome));
+        self
     }
 
     /// The number of cases.

@@ -7,9 +7,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -232,6 +234,20 @@ func (h *holder) until(size int) error {
 	}
 }
 
+// again asks once more where a connection ended with a broker that was restarted, as this client's admin leaves to its users.
+func again(call func() error) error {
+	deadline := time.Now().Add(outcome.Patience)
+	for {
+		err := call()
+		isAway := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+		if !isAway || time.Now().After(deadline) {
+			return err
+		}
+		fmt.Fprintln(os.Stderr, "again:", err)
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
 func groups(admin sarama.ClusterAdmin) error {
 	for name, strategy := range map[string]sarama.BalanceStrategy{
 		"range": sarama.NewBalanceStrategyRange(), "round-robin": sarama.NewBalanceStrategyRoundRobin(), "sticky": sarama.NewBalanceStrategySticky()} {
@@ -253,8 +269,8 @@ func groups(admin sarama.ClusterAdmin) error {
 		if err := firstHeld.until(2); err != nil {
 			return err
 		}
-		described, err := admin.DescribeConsumerGroups([]string{group})
-		if err != nil {
+		var described []*sarama.GroupDescription
+		if err := again(func() (err error) { described, err = admin.DescribeConsumerGroups([]string{group}); return }); err != nil {
 			return err
 		}
 		outcome.Line("group."+name, "%s %s %s %d members", described[0].State, described[0].ProtocolType, described[0].Protocol, len(described[0].Members))
@@ -263,20 +279,29 @@ func groups(admin sarama.ClusterAdmin) error {
 			return err
 		}
 		first.Close()
-		outcome.Line("group."+name+".deleted", "%s", outcome.Result(admin.DeleteConsumerGroup(group)))
+		outcome.Line("group."+name+".deleted", "%s", outcome.Result(again(func() error { return admin.DeleteConsumerGroup(group) })))
 	}
 	return nil
 }
 
 func administration(admin sarama.ClusterAdmin) error {
-	plain := func(err error) string { return strings.ReplaceAll(outcome.Result(err), "\n", " ") }
-	outcome.Line("topic.again", "%s", plain(admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}, false)))
-	outcome.Line("topic.bad-name", "%s", plain(admin.CreateTopic("bad/name", &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}, false)))
-	outcome.Line("topic.replication", "%s", plain(admin.CreateTopic("sarama-bad", &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 5}, false)))
-	outcome.Line("partitions", "%s", plain(admin.CreatePartitions(topic, 6, nil, false)))
-	outcome.Line("partitions.fewer", "%s", plain(admin.CreatePartitions(topic, 2, nil, false)))
-	entries, err := admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: topic})
-	if err != nil {
+	plain := func(call func() error) string { return strings.ReplaceAll(outcome.Result(again(call)), "\n", " ") }
+	outcome.Line("topic.again", "%s", plain(func() error {
+		return admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}, false)
+	}))
+	outcome.Line("topic.bad-name", "%s", plain(func() error {
+		return admin.CreateTopic("bad/name", &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}, false)
+	}))
+	outcome.Line("topic.replication", "%s", plain(func() error {
+		return admin.CreateTopic("sarama-bad", &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 5}, false)
+	}))
+	outcome.Line("partitions", "%s", plain(func() error { return admin.CreatePartitions(topic, 6, nil, false) }))
+	outcome.Line("partitions.fewer", "%s", plain(func() error { return admin.CreatePartitions(topic, 2, nil, false) }))
+	var entries []sarama.ConfigEntry
+	if err := again(func() (err error) {
+		entries, err = admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: topic})
+		return
+	}); err != nil {
 		return err
 	}
 	var names []string
@@ -286,17 +311,22 @@ func administration(admin sarama.ClusterAdmin) error {
 	slices.Sort(names)
 	outcome.Line("configs", "%v", names)
 	value := "44444"
-	outcome.Line("configs.altered", "%s", plain(admin.IncrementalAlterConfig(sarama.TopicResource, topic,
-		map[string]sarama.IncrementalAlterConfigsEntry{"retention.ms": {Operation: sarama.IncrementalAlterConfigsOperationSet, Value: &value}}, false)))
-	outcome.Line("configs.replaced", "%s", plain(admin.AlterConfig(sarama.TopicResource, topic, map[string]*string{"segment.ms": &value}, false)))
-	outcome.Line("records.deleted", "%s", plain(admin.DeleteRecords("sarama-none", map[int32]int64{0: 50})))
-	brokers, controller, err := admin.DescribeCluster()
-	if err != nil {
+	outcome.Line("configs.altered", "%s", plain(func() error {
+		return admin.IncrementalAlterConfig(sarama.TopicResource, topic,
+			map[string]sarama.IncrementalAlterConfigsEntry{"retention.ms": {Operation: sarama.IncrementalAlterConfigsOperationSet, Value: &value}}, false)
+	}))
+	outcome.Line("configs.replaced", "%s", plain(func() error {
+		return admin.AlterConfig(sarama.TopicResource, topic, map[string]*string{"segment.ms": &value}, false)
+	}))
+	outcome.Line("records.deleted", "%s", plain(func() error { return admin.DeleteRecords("sarama-none", map[int32]int64{0: 50}) }))
+	var brokers []*sarama.Broker
+	var controller int32
+	if err := again(func() (err error) { brokers, controller, err = admin.DescribeCluster(); return }); err != nil {
 		return err
 	}
 	outcome.Line("cluster", "%d brokers, controller %d", len(brokers), controller)
-	outcome.Line("topic.deleted", "%s", plain(admin.DeleteTopic("sarama-shapes")))
-	outcome.Line("topic.deleted-unknown", "%s", plain(admin.DeleteTopic("sarama-no-such-topic")))
+	outcome.Line("topic.deleted", "%s", plain(func() error { return admin.DeleteTopic("sarama-shapes") }))
+	outcome.Line("topic.deleted-unknown", "%s", plain(func() error { return admin.DeleteTopic("sarama-no-such-topic") }))
 	return nil
 }
 

@@ -108,7 +108,7 @@ final class AdminTopicCases {
 
     private static String plain(TopicDescription described) {
         return described.name() + " internal " + described.isInternal() + " " + described.partitions().stream()
-            .map(p -> p.partition() + ":" + p.leader().id() + "/" + p.replicas().size() + "/" + p.isr().size() + "/elr "
+            .map(p -> p.partition() + ": leader " + p.leader().id() + "/" + p.replicas().size() + "/isr " + p.isr().size() + "/elr "
                 + (p.elr() == null ? "null" : p.elr().size()) + "/last " + (p.lastKnownElr() == null ? "null" : p.lastKnownElr().size()))
             .toList();
     }

@@ -6,6 +6,7 @@ import java.util.stream.Stream;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.config.ConfigResource;
 
 /** The tools with which Apache Kafka's operators look after a cluster, at three brokers with three replicas, and at their controller listeners. */
 public final class JvmClusterTools extends ToolCalls {
@@ -171,16 +172,27 @@ public final class JvmClusterTools extends ToolCalls {
             : line, org.apache.kafka.tools.LogDirsCommand::main, with("--describe", "--topic-list", TOPIC, "--broker-list", "2"));
     }
 
-    private static void configs() {
+    private static void configs() throws Exception {
         Main main = kafka.admin.ConfigCommand::main;
         Plain own = line -> line.contains("sensitive") && !line.contains("log.cleaner.threads") ? null : line;
         tool("configs.default", main, with("--alter", "--entity-type", "brokers", "--entity-default", "--add-config", "log.cleaner.threads=2"));
         tool("configs.default.then", own, main, with("--describe", "--entity-type", "brokers", "--entity-default"));
         tool("configs.default.controllers", own, main, atControllers("--describe", "--entity-type", "brokers", "--entity-default"));
         tool("configs.broker", main, with("--alter", "--entity-type", "brokers", "--entity-name", "3", "--add-config", "log.cleaner.threads=3"));
+        // A broker tells of the layer before it takes the value up.
+        Outcome.until("the value", () -> "3".equals(cleanerThreads("3")), () -> Thread.sleep(10));
         tool("configs.broker.then", own, main, with("--describe", "--entity-type", "brokers", "--entity-name", "3"));
         tool("configs.broker.controllers", main, atControllers("--alter", "--entity-type", "brokers", "--entity-name", "3", "--delete-config", "log.cleaner.threads"));
         tool("configs.topic.controllers", main, atControllers("--alter", "--entity-type", "topics", "--entity-name", TOPIC, "--add-config", "retention.ms=7777777"));
         tool("configs.topic.then", line -> line.contains("retention.ms") || !line.contains("sensitive") ? line : null, main, with("--describe", "--entity-type", "topics", "--entity-name", TOPIC));
+    }
+
+    private static String cleanerThreads(String broker) {
+        var resource = new ConfigResource(ConfigResource.Type.BROKER, broker);
+        try (Admin admin = Brokers.admin()) {
+            return admin.describeConfigs(List.of(resource)).all().get().get(resource).get("log.cleaner.threads").value();
+        } catch (Exception error) {
+            return null;
+        }
     }
 }

@@ -60,7 +60,7 @@ public final class JvmTools extends ToolCalls {
         tool("kafka-topics.alter-fewer", main, with("--alter", "--topic", "tools-topic", "--partitions", "2"));
         tool("kafka-topics.unavailable", line -> line.contains("tools-") ? id(line) : null, main, with("--describe", "--unavailable-partitions"));
         tool("kafka-topics.under-replicated", line -> line.contains("tools-") ? id(line) : null, main, with("--describe", "--under-replicated-partitions"));
-        tool("kafka-topics.with-overrides", line -> line.contains("tools-") ? id(line) : null, main, with("--describe", "--topics-with-overrides"));
+        sortedTool("kafka-topics.with-overrides", line -> line.contains("tools-") ? id(line) : null, main, with("--describe", "--topics-with-overrides"));
         tool("kafka-topics.delete", main, with("--delete", "--topic", "tools.dotted"));
         tool("kafka-topics.delete-unknown", main, with("--delete", "--topic", "tools-no-such-topic"));
     }
@@ -237,7 +237,7 @@ public final class JvmTools extends ToolCalls {
         versions();
     }
 
-    /** One case for each API, so that what is not built is named API by API. */
+    /** One case for each API, so that what is not built is named API by API; brokers that say the same say it once. */
     private static void versions() {
         ByteArrayOutputStream said = new ByteArrayOutputStream();
         System.setOut(new PrintStream(said, true, StandardCharsets.UTF_8));
@@ -248,9 +248,10 @@ public final class JvmTools extends ToolCalls {
         } finally {
             System.setOut(OUT);
         }
+        Set<String> seen = new HashSet<>();
         for (String line : said.toString(StandardCharsets.UTF_8).split("\n")) {
             String api = line.strip();
-            if (api.contains("(") && api.contains("): ")) {
+            if (api.contains("(") && api.contains("): ") && seen.add(api.replaceAll(",$", ""))) {
                 Outcome.line("api." + api.substring(0, api.indexOf('(')), api.substring(api.indexOf("): ") + 3).replaceAll(" \\[usable.*|,$", ""));
             }
         }

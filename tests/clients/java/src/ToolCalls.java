@@ -4,6 +4,7 @@ import java.io.InputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.stream.Stream;
 import org.apache.kafka.common.utils.Exit;
@@ -64,6 +65,18 @@ abstract class ToolCalls {
     }
 
     static void tool(String name, String input, Plain plain, Main main, String... arguments) {
+        lines(name, input, plain, main, arguments).forEach(line -> Outcome.line(name, line));
+    }
+
+    /** For a tool whose lines come in an order that depends on what else there is. */
+    static void sortedTool(String name, Plain plain, Main main, String... arguments) {
+        List<String> lines = lines(name, "", plain, main, arguments);
+        Collections.sort(lines.subList(0, lines.size() - 1));
+        lines.forEach(line -> Outcome.line(name, line));
+    }
+
+    /** What is left of the lines that a tool printed, and how it ended. */
+    private static List<String> lines(String name, String input, Plain plain, Main main, String... arguments) {
         said = new ByteArrayOutputStream();
         exited = null;
         PrintStream captured = new PrintStream(said, true, StandardCharsets.UTF_8);
@@ -92,15 +105,17 @@ abstract class ToolCalls {
             text = new String(said.toByteArray(), 0, saidBeforeExit, StandardCharsets.UTF_8);
             end = "exit " + exited.status;
         }
+        List<String> lines = new ArrayList<>();
         // The formatters of internal topics end no lines.
         for (String line : text.replace("}{\"key\"", "}\n{\"key\"").split("\n")) {
             ERR.println(name + " | " + line);
             String left = line.isBlank() || isNoise(line) ? null : plain.plain(Outcome.plain(line.stripTrailing()));
             if (left != null) {
-                Outcome.line(name, left.replaceAll("[ \t]+", " "));
+                lines.add(left.replaceAll("[ \t]+", " "));
             }
         }
-        Outcome.line(name, end);
+        lines.add(end);
+        return lines;
     }
 
     /** Lines of the logger and stack frames below an error's first line. */

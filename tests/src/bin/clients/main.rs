@@ -59,6 +59,7 @@ fn main() -> Result<ExitCode, AnyError> {
         Subject::Cluster => start_reference_cluster(&work, &certificates)?,
         Subject::Weir | Subject::Reference => start_reference("reference", &work, &certificates)?,
     };
+    let are_several = subject == Subject::Cluster;
     let (subject, mut subject_broker) = match subject {
         Subject::Weir => start_weir(&work, &certificates)?,
         Subject::Cluster => start_cluster(&work, &certificates)?,
@@ -73,8 +74,12 @@ fn main() -> Result<ExitCode, AnyError> {
 
     let mut passed = 0;
     let mut failed = 0;
-    for (driver, reference_said, subject_said) in &results {
-        let (good, bad) = report(driver, reference_said, subject_said, &known);
+    for (driver, reference_said, subject_said) in results {
+        let (reference_said, subject_said) = match are_several {
+            true => (reference_said.wherever(), subject_said.wherever()),
+            false => (reference_said, subject_said),
+        };
+        let (good, bad) = report(&driver, &reference_said, &subject_said, &known);
         passed += good;
         failed += bad;
     }
