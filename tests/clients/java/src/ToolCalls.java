@@ -107,7 +107,7 @@ abstract class ToolCalls {
         }
         List<String> lines = new ArrayList<>();
         // The formatters of internal topics end no lines.
-        for (String line : text.replace("}{\"key\"", "}\n{\"key\"").split("\n")) {
+        for (String line : text.replace("}{\"key\"", "}\n{\"key\"").replace("}Processed a total", "}\nProcessed a total").split("\n")) {
             ERR.println(name + " | " + line);
             String left = line.isBlank() || isNoise(line) ? null : plain.plain(Outcome.plain(line.stripTrailing()));
             if (left != null) {
