@@ -9,6 +9,7 @@ mod controller_node;
 mod error;
 pub(crate) mod host_name;
 mod interrupt;
+mod metadata_dir;
 mod node;
 pub(crate) mod reconfigure;
 mod tls;
@@ -22,7 +23,7 @@ use std::time::Instant;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Notify;
 use weir_controller::quorum::Controller;
-use weir_protocol::ids::{TopicId, TopicPartition};
+use weir_protocol::ids::{BrokerEpoch, TopicId, TopicPartition};
 use weir_storage::manager::{Assignment, LogManager, LogManagerConfig, OnOffline};
 
 use crate::administration::Administration;
@@ -65,6 +66,8 @@ pub struct Server {
     controller_network: Option<Network<ControllerListener>>,
     addresses: Vec<(Arc<str>, SocketAddr)>,
     http_address: Option<SocketAddr>,
+    /// Holds the directory of the metadata log, where that is none of the broker's.
+    metadata_logs: Option<LogManager>,
     side: SideThread,
     files: JoinHandle<()>,
 }
@@ -91,9 +94,10 @@ impl Server {
         let on_offline: OnOffline = Arc::new(move |_, _| told.notify_one());
         let log_config = LogManagerConfig { on_offline: Some(on_offline), ..log_manager_config(&config) };
         let logs = Arc::new(LogManager::open(log_config)?);
+        let metadata_logs = metadata_dir::open(&config, &logs)?;
         let RunningController { controller, network: controller_network, links } =
-            controller::start(&config, &logs, controllers, interrupt)?;
-        logs.record_cluster_id(controller.cluster_id())?;
+            controller::start(&config, metadata_logs.as_ref().unwrap_or(&logs), controllers, interrupt)?;
+        metadata_logs.iter().chain([&*logs]).try_for_each(|logs| logs.record_cluster_id(controller.cluster_id()))?;
         let controller_client = Arc::new(ControllerClient::new(controller.clone(), links));
         let side = SideThread::spawn()?;
         let replica_settings = replica_settings(&config)?;
@@ -184,7 +188,7 @@ impl Server {
         }
         let network = network.start(Arc::new(Apis::new(broker.clone()))).map_err(StartError::Thread)?;
         broker.lifecycle.set_ready(&network.supervisor());
-        Ok(Self { broker, network, controller_network, addresses, http_address, side, files })
+        Ok(Self { broker, network, controller_network, addresses, http_address, metadata_logs, side, files })
     }
 
     /// Each listener's name and the address it is bound to.
@@ -216,6 +220,9 @@ impl Server {
         self.broker.replicas.stop();
         self.broker.moves.stop();
         self.broker.logs.close(true, self.broker.lifecycle.epoch());
+        if let Some(metadata_logs) = self.metadata_logs {
+            metadata_logs.close(true, BrokerEpoch::NONE);
+        }
         // The publisher went with the controller, so the files thread has nobody to wait for once it is idle.
         drop(self.broker);
         drop(self.files);

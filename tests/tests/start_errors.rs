@@ -72,6 +72,30 @@ fn a_directory_of_another_cluster_is_refused() {
 }
 
 #[test]
+fn the_metadata_log_lies_where_the_file_says_and_is_never_left_behind() {
+    let [data, metadata] = [(); 2].map(|()| TempDir::new().expect("a directory"));
+    let at = |folder: &str| metadata.path().join(folder);
+    let setting = |folder: &str| format!("metadata.log.dir={}", at(folder).display());
+    let mut apart = options(&data).with_setting(&setting("one"));
+    for _ in 0..2 {
+        apart = Weir::start(apart).expect("the broker starts").stop().expect("the broker stops");
+        assert!(at("one/__cluster_metadata-0").is_dir());
+        assert!(!apart.data_dir().join("__cluster_metadata-0").exists());
+    }
+    let sentence = refusal(&apart.with_setting(&setting("other")));
+    assert!(sentence.contains("metadata.log.dir") && sentence.contains("when cluster"), "{sentence}");
+
+    let together = TempDir::new().expect("a directory");
+    let used = used_directory(&together).with_setting(&setting("other"));
+    let sentence = refusal(&used);
+    assert!(
+        sentence.contains("metadata.log.dir") && sentence.contains(&used.data_dir().display().to_string()),
+        "{sentence}"
+    );
+    assert!(!at("other").exists(), "nothing is touched");
+}
+
+#[test]
 fn a_directory_of_another_node_is_refused() {
     let dir = TempDir::new().expect("a directory");
     let options = used_directory(&dir).with_setting("node.id=77");
