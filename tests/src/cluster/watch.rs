@@ -25,6 +25,8 @@ pub struct InSync {
     pub partition: i32,
     /// Who leads it; negative for nobody.
     pub leader: i32,
+    /// Grows with each change of leader.
+    pub leader_epoch: i32,
     /// Who has a replica.
     pub replicas: Vec<i32>,
     /// Who is in sync.
@@ -114,6 +116,15 @@ impl Watch {
 
     /// The `node.id` of the active controller.
     pub fn active_controller(&self) -> io::Result<i32> {
+        self.quorum().map(|(leader, _)| leader)
+    }
+
+    /// Grows with each election of an active controller.
+    pub fn controller_epoch(&self) -> io::Result<i32> {
+        self.quorum().map(|(_, epoch)| epoch)
+    }
+
+    fn quorum(&self) -> io::Result<(i32, i32)> {
         let partition = PartitionData::default().with_partition_index(0);
         let topic = TopicData::default()
             .with_topic_name(TopicName(StrBytes::from_static_str(METADATA_TOPIC)))
@@ -121,8 +132,10 @@ impl Watch {
         let request = DescribeQuorumRequest::default().with_topics(vec![topic]);
         let response = self.ask(|wire| wire.call(&request, DESCRIBE_QUORUM))?;
         let partition = response.topics.first().and_then(|topic| topic.partitions.first());
-        let leader = partition.filter(|partition| partition.error_code == 0).map(|partition| partition.leader_id.0);
-        leader.filter(|leader| *leader >= 0).ok_or_else(|| io::Error::other("there is no active controller"))
+        let leader = partition.filter(|partition| partition.error_code == 0 && partition.leader_id.0 >= 0);
+        leader
+            .map(|partition| (partition.leader_id.0, partition.leader_epoch))
+            .ok_or_else(|| io::Error::other("there is no active controller"))
     }
 }
 
@@ -140,6 +153,7 @@ fn partitions_of(metadata: &MetadataResponse, is_meant: impl Fn(&str) -> bool) -
     let partitions = topics.flat_map(|topic| &topic.partitions).map(|partition| InSync {
         partition: partition.partition_index,
         leader: partition.leader_id.0,
+        leader_epoch: partition.leader_epoch,
         replicas: partition.replica_nodes.iter().map(|node| node.0).collect(),
         in_sync: partition.isr_nodes.iter().map(|node| node.0).collect(),
     });

@@ -1,6 +1,7 @@
 //! What a run of the benchmark is asked to do.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
@@ -47,6 +48,9 @@ pub(crate) struct Options {
     /// Megabytes of values that a node misses before it comes back (each is written three times).
     #[arg(long)]
     pub(crate) catch_up_megabytes: Option<u64>,
+    /// Seconds of full load in which nobody is to be taken for dead.
+    #[arg(long)]
+    pub(crate) full_load_seconds: Option<u64>,
     /// Partitions of the controller that has many.
     #[arg(long)]
     pub(crate) controller_partitions: Option<u32>,
@@ -85,6 +89,8 @@ pub(crate) enum Scenario {
     Failover,
     /// Three nodes, one of them away while much is written: what its return costs those who write.
     CatchUp,
+    /// Three nodes written to as fast as they can for ten minutes: elections and replicas that left an in-sync set.
+    FullLoad,
     /// The controller alone with a million partitions: memory, start from its snapshot, leaders for what a dead broker led.
     Controller,
 }
@@ -138,6 +144,11 @@ impl Options {
     /// Bytes of values that a node misses.
     pub(crate) fn catch_up_bytes(&self) -> u64 {
         self.catch_up_megabytes.unwrap_or(if self.quick { 200 } else { 10_000 }) * 1_000_000
+    }
+
+    /// How long the full load lasts.
+    pub(crate) fn full_load(&self) -> Duration {
+        Duration::from_secs(self.full_load_seconds.unwrap_or(if self.quick { 5 } else { 600 }))
     }
 
     /// Partitions of the controller that has many.

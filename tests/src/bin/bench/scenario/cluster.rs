@@ -91,7 +91,13 @@ fn lose_a_leader(cluster: &mut Cluster, topic: &str) -> io::Result<f64> {
 
 /// Starts three zones in which two replicas must have a record.
 pub(super) fn start(dir: &Path, who: Who) -> io::Result<Cluster> {
-    let settings = ["default.replication.factor=3", "min.insync.replicas=2"].map(str::to_owned);
+    start_with(dir, who, &[])
+}
+
+/// [`start`], with more settings.
+pub(super) fn start_with(dir: &Path, who: Who, more: &[&str]) -> io::Result<Cluster> {
+    let settings = ["default.replication.factor=3", "min.insync.replicas=2"];
+    let settings: Vec<String> = settings.iter().chain(more).map(|line| (*line).to_owned()).collect();
     let nodes = NodeOptions::combined(dir, NODES, &settings)?;
     Cluster::of(match who {
         Who::Weir => nodes,
@@ -145,6 +151,11 @@ fn run(cluster: &Cluster, topic: String, work: impl FnOnce(String) -> Work) -> i
 
 /// Creates a topic and waits until it has all its leaders and replicas.
 pub(super) fn create(cluster: &Cluster, topic: &str, partitions: i32) -> io::Result<()> {
+    create_with(cluster, topic, partitions, &[])
+}
+
+/// [`create`], with what is set on the topic.
+pub(super) fn create_with(cluster: &Cluster, topic: &str, partitions: i32, configs: &[(&str, &str)]) -> io::Result<()> {
     let load = weir_tests::load::Load {
         bootstrap: cluster.bootstrap(),
         topic: topic.to_owned(),
@@ -153,7 +164,7 @@ pub(super) fn create(cluster: &Cluster, topic: &str, partitions: i32) -> io::Res
         pace: None,
         settle: PATIENCE,
     };
-    load.create_topic(REPLICAS, &[]).map_err(io::Error::other)?;
+    load.create_topic(REPLICAS, configs).map_err(io::Error::other)?;
     cluster.watch().wait_until_whole(topic, PATIENCE)
 }
 

@@ -6,6 +6,7 @@ mod connections;
 mod controller;
 mod failover;
 mod fsync;
+mod full_load;
 mod idle;
 mod paced;
 mod partitions;
@@ -33,7 +34,7 @@ pub(crate) struct Bench<'a> {
 }
 
 /// In the order in which they run, with whether Apache Kafka is measured too.
-const SCENARIOS: [(Scenario, &str, Measure, bool); 13] = [
+const SCENARIOS: [(Scenario, &str, Measure, bool); 14] = [
     (Scenario::Idle, "start, stop and idle", idle::measure, true),
     (Scenario::Throughput, "produce and consume", throughput::measure, true),
     (Scenario::Paced, "1,000 records/s one at a time", paced::measure, true),
@@ -46,6 +47,7 @@ const SCENARIOS: [(Scenario, &str, Measure, bool); 13] = [
     (Scenario::Cluster, "three nodes", cluster::measure, true),
     (Scenario::Failover, "three nodes, one of them struck", failover::measure, true),
     (Scenario::CatchUp, "three nodes, one of them far behind", catch_up::measure, false),
+    (Scenario::FullLoad, "three nodes under full load for long", full_load::measure, false),
     (Scenario::Controller, "a controller with many partitions", controller::measure, false),
 ];
 
