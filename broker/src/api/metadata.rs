@@ -1,8 +1,8 @@
 //! Metadata (3): brokers, topics and who leads them; creates a topic that is asked for, if that is allowed.
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 use weir_controller::image::{MetadataImage, PartitionRegistration, Topic};
 use weir_protocol::error_code::ErrorCode;
@@ -21,6 +21,9 @@ use crate::net::Dispatch;
 
 /// The first version in which a topic may be asked for by its id (KIP-516).
 const FIRST_VERSION_WITH_TOPIC_IDS: i16 = 12;
+/// How long who asks again is kept waiting: mostly it has just lost a leader, whose end this broker's own connection tells it in a moment.
+/// An answer before that names the dead one, after which librdkafka looks again tenths of a second later.
+const SECOND_LOOK: Duration = Duration::from_millis(3);
 
 /// What stands for nobody.
 const NO_LEADER: i32 = -1;
@@ -41,12 +44,16 @@ pub(super) fn handle(call: Call, request: MetadataRequest) -> Dispatch {
         Some(asked) if allows_creation(&call, &request) => missing(&image, asked),
         _ => Vec::new(),
     };
-    if missing.is_empty() && until_decided(&call, &image, asked.as_deref()).is_none() {
+    let second_look = asks_again(&call, &image, asked.as_deref());
+    if missing.is_empty() && !second_look && until_decided(&call, &image, asked.as_deref()).is_none() {
         return call.ready(&answer(&call, &image, &request, asked));
     }
     call.later(async move |call| {
         if !missing.is_empty() {
             call.node.create_automatically(missing).await;
+        }
+        if second_look {
+            sleep(SECOND_LOOK).await;
         }
         while let Some(until) = until_decided(&call, &call.image(), asked.as_deref()) {
             // Either way it is looked again.
@@ -54,6 +61,12 @@ pub(super) fn handle(call: Call, request: MetadataRequest) -> Dispatch {
         }
         answer(&call, &call.image(), &request, asked)
     })
+}
+
+/// Whether somebody asks again about leaders that are other brokers.
+fn asks_again(call: &Call, image: &MetadataImage, asked: Option<&[Asked]>) -> bool {
+    let is_elsewhere = |leader| leader != call.node.id;
+    call.connection.has_asked_for_metadata.replace(true) && leaders_of(image, asked).any(is_elsewhere)
 }
 
 /// Until when to wait with an answer that would soon be another: where this broker has just started and is not in service yet, or
@@ -64,16 +77,21 @@ fn until_decided(call: &Call, image: &MetadataImage, asked: Option<&[Asked]>) ->
     if let Some(until) = call.node.departures.wait_until(now.into_std()) {
         return Some(until.into());
     }
-    let Some(asked) = asked else { return lost.wait_until(image, image.topics().flat_map(leaders), now) };
-    let topics = asked.iter().filter_map(|asked| match asked {
+    lost.wait_until(image, leaders_of(image, asked), now)
+}
+
+/// Who leads what is asked for, which may be everything.
+fn leaders_of<'a>(
+    image: &'a MetadataImage,
+    asked: Option<&'a [Asked]>,
+) -> impl Iterator<Item = weir_protocol::ids::BrokerId> + 'a {
+    let named = asked.unwrap_or_default().iter().filter_map(|asked| match asked {
         Asked::Name(name) => image.topic_by_name(name),
         Asked::Id(id) => image.topic(*id),
     });
-    lost.wait_until(image, topics.flat_map(leaders), now)
-}
-
-fn leaders(topic: &Arc<Topic>) -> impl Iterator<Item = weir_protocol::ids::BrokerId> {
-    topic.partitions().map(|(_, registration)| registration.leader)
+    let all = asked.is_none().then(|| image.topics()).into_iter().flatten();
+    let topics = named.chain(all);
+    topics.flat_map(|topic| topic.partitions().map(|(_, registration)| registration.leader))
 }
 
 /// Versions 10 and 11 have the field already, but an answer cannot leave a name out, so nothing can be asked by id.

@@ -1,6 +1,6 @@
 //! What a handler may know about the connection a request came over.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -53,6 +53,8 @@ pub struct ConnectionContext {
     pub peer_certificates: Vec<CertificateDer<'static>>,
     /// Set by the ApiVersions handler.
     pub client_software: OnceCell<ClientSoftware>,
+    /// Whether metadata have been asked for over it.
+    pub has_asked_for_metadata: Cell<bool>,
     /// What the last waiting request of the connection left of its deadline, for the next one.
     pub alarm: RefCell<Alarm>,
 }
@@ -69,6 +71,7 @@ impl ConnectionContext {
             peer_address: loopback,
             peer_certificates: Vec::new(),
             client_software: OnceCell::new(),
+            has_asked_for_metadata: Cell::new(false),
             alarm: RefCell::default(),
         }
     }

@@ -209,6 +209,7 @@ async fn connection_task<H: Handler>(accepted: Accepted, thread: Rc<ThreadShared
         peer_address,
         peer_certificates: transport.peer_certificates(),
         client_software: OnceCell::new(),
+        has_asked_for_metadata: Cell::new(false),
         alarm: RefCell::default(),
     });
     let reason = Box::pin(Connection::new(transport, reader, handler, Rc::clone(&context), thread).run()).await;
