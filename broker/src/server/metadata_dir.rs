@@ -1,6 +1,6 @@
 //! The directory of the metadata log (`metadata.log.dir`), where it is none of the broker's: it holds that log and no partition.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use weir_controller::quorum::CLUSTER_METADATA_FOLDER;
 use weir_storage::manager::{LogManager, LogManagerConfig};
@@ -27,11 +27,11 @@ pub(super) fn open(config: &BrokerConfig, logs: &LogManager) -> Result<Option<Lo
 /// Where the metadata log is to be looked for, if there must be one and it is not where it should be. One of several controllers gets it
 /// from the others.
 fn missing_log(config: &BrokerConfig, logs: &LogManager) -> Option<String> {
-    let holds_it = |dir: &&PathBuf| dir.join(CLUSTER_METADATA_FOLDER).exists();
-    if holds_it(&&config.metadata_log_dir) {
+    let holds_it = |dir: &Path| dir.join(CLUSTER_METADATA_FOLDER).exists();
+    if holds_it(&config.metadata_log_dir) {
         return None;
     }
-    match config.log_dirs.iter().find(holds_it) {
+    match config.log_dirs.iter().find(|dir| holds_it(dir)) {
         Some(dir) => Some(format!("in {}: set metadata.log.dir to that", dir.display())),
         None if config.quorum.is_some() => None,
         None => logs.cluster_id().map(|id| format!("where metadata.log.dir led when cluster {id} was made")),

@@ -62,11 +62,11 @@ async fn outcome(admin: &Admin, planned: &[PlannedMove]) -> Result<(Vec<String>,
                 .and_then(replicas)
                 .is_some_and(|found| sorted(found) == sorted(it.to.clone()))
         };
-        let (moved, not): (Vec<_>, Vec<_>) = planned.iter().partition(is_there);
-        if not.is_empty() || attempt == ATTEMPTS {
+        let (moved, elsewhere): (Vec<_>, Vec<_>) = planned.iter().partition(is_there);
+        if elsewhere.is_empty() || attempt == ATTEMPTS {
             let called_off = |it: &PlannedMove| CommandError::CalledOff { partition: it.partition.to_string() };
             let moved = moved.iter().map(|it| it.partition.to_string()).collect();
-            return Ok((moved, not.into_iter().map(called_off).collect()));
+            return Ok((moved, elsewhere.into_iter().map(called_off).collect()));
         }
         attempt += 1;
         tokio::time::sleep(PAUSE).await;
