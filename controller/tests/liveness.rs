@@ -349,6 +349,31 @@ fn time_in_which_nobody_could_be_heard_does_not_count() {
 }
 
 #[test]
+fn nothing_is_due_while_nobody_can_be_fenced_and_every_dial_is_made_once_somebody_can() {
+    let mut world = World::of(&[1, 2, 3]);
+    for broker in [1, 2] {
+        world.closes(0, broker);
+    }
+    let dead = world.poll(0).dials;
+    for dial in &dead {
+        world.dialled(0, *dial, DialOutcome::Refused);
+    }
+    let second = world.poll(10).dials[0];
+    // One is dead, one is being dialled, and of one it is about to be asked.
+    world.dialled(10, second, DialOutcome::Refused);
+    world.closes(10, 3);
+    for ms in 10..60 {
+        world.liveness.excuse_all(world.at(ms));
+        assert!(world.next_ms(ms).unwrap() > ms, "{ms}");
+    }
+    let due = world.next_ms(60).unwrap();
+    let actions = world.poll(due);
+    assert_eq!(actions.fence, []);
+    let dialled = actions.dials.iter().map(|dial| dial.broker.get()).collect::<Vec<_>>();
+    assert_eq!(dialled, [1, 3]);
+}
+
+#[test]
 fn another_process_is_in_the_way_while_it_is_connected_and_heard() {
     let mut world = World::of(&[1]);
     let newcomer = Uuid::from_u128(7);

@@ -12,6 +12,7 @@
 //!   heard as that: it is the same process that would have been heard.
 //! - A controller that was itself held up for half a session gives everybody a full session before it fences anyone.
 //!   No two machines' clocks are ever compared.
+//! - While nobody can be fenced, for the controller has lost its majority, nobody is dialled, and nobody's silence counts.
 
 mod probe;
 mod sessions;

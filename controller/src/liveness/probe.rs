@@ -5,7 +5,7 @@
 //!   Quiet ----------------------> Due(at) ------------> UnderWay -----------------------------------> Dead
 //!     ^                             ^                      |
 //!     |  heard, or connected again  +----------------------+ any other outcome, or the first refusal
-//!     +--- from anywhere
+//!     +--- from anywhere            +--- from Due and Dead, later: nobody can be fenced now
 //! ```
 //!
 //! A process that is being torn down may still accept while its listener closes, so what was answered is dialled again until
@@ -73,6 +73,16 @@ impl Probe {
             (DialOutcome::Refused, Some(first)) if now.saturating_duration_since(first) <= DEATH_WINDOW => Self::Dead,
             (DialOutcome::Refused, _) => Self::Due { at: now + REDIAL_AFTER_REFUSAL, refused: Some(now) },
             _ => Self::Due { at: now + REDIAL_AFTER_ANSWER, refused: None },
+        };
+    }
+
+    /// What is to be done cannot be done now: it is asked anew a while later.
+    pub(crate) fn put_off(&mut self, now: Instant) {
+        let later = now + REDIAL_AFTER_ANSWER;
+        *self = match *self {
+            Self::Due { at, .. } => Self::Due { at: at.max(later), refused: None },
+            Self::Dead => Self::begin(later),
+            Self::Quiet | Self::UnderWay { .. } => return,
         };
     }
 

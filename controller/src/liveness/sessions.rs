@@ -203,8 +203,15 @@ impl Liveness {
         })
     }
 
-    /// Nobody could be heard: whatever time has passed does not count.
+    /// Nobody can be heard or fenced: whatever time has passed does not count, and nothing is due before some more has.
     pub fn excuse_all(&mut self, now: Instant) {
+        self.give_all_a_session(now);
+        for session in self.sessions.values_mut() {
+            session.probe.put_off(now);
+        }
+    }
+
+    fn give_all_a_session(&mut self, now: Instant) {
         self.last_poll = now;
         for session in self.sessions.values_mut() {
             session.deadline = session.deadline.max(now + self.session_timeout);
@@ -217,7 +224,7 @@ impl Liveness {
         let late = now.saturating_duration_since(self.last_poll + self.clock_check());
         self.last_poll = now;
         if self.waits() && late >= self.session_timeout / 2 {
-            self.excuse_all(now);
+            self.give_all_a_session(now);
             actions.held_up = Some(late);
         }
         let clock_check = self.clock_check();

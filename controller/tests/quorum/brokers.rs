@@ -13,12 +13,12 @@ use weir_controller::decide::{
 };
 use weir_controller::image::MetadataImage;
 use weir_controller::liveness::DialOutcome;
-use weir_controller::quorum::{BrokerDialer, Controller, LivenessConfig, PeerFuture};
+use weir_controller::quorum::{BrokerDialer, Controller, LivenessConfig, PeerFuture, SubmitError};
 use weir_controller::record::{BrokerEndpoint, LeaderRecoveryState};
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerEpoch, BrokerId, Offset, PartitionIndex};
 
-use crate::cluster::register_as;
+use crate::cluster::{create, register_as};
 use crate::peers::Quorum;
 
 /// Longer than any test: whoever is fenced with it was found dead.
@@ -180,6 +180,23 @@ fn a_new_active_controller_finds_the_broker_that_died_with_the_old_one() {
     watched.quorum.kill(leader);
     watched.quorum.wait("the dead broker to be fenced", || (!watched.serves(2)).then_some(()));
     assert!(watched.serves(1));
+}
+
+#[test]
+fn a_cut_off_controller_that_loses_a_brokers_connection_too_follows_when_it_is_back() {
+    let watched = Watched::with_session_timeout(NEVER);
+    watched.start_broker(1);
+    let quorum = &watched.quorum;
+    let cut_off = quorum.leader();
+    quorum.wires.cut_off(quorum.node(cut_off).port(), &quorum.ports());
+    let node = quorum.node(cut_off);
+    // It is answered once the majority counts as lost.
+    let answer = quorum.submit(node, create("minority", 1).into());
+    assert!(matches!(answer, Err(SubmitError::NotController { .. })), "{answer:?}");
+    node.controller().broker_session_closed(BrokerId(1), incarnation(1));
+    quorum.create("majority");
+    quorum.wires.mend();
+    assert_eq!(quorum.agreed_topics(), ["majority"]);
 }
 
 #[test]
