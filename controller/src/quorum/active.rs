@@ -18,8 +18,8 @@ use bytes::Bytes;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, Fatal};
 use openraft::impls::ProgressResponder;
-use openraft::raft::{ClientWriteResult, ReadPolicy};
-use openraft::{Instant, Raft, ServerState};
+use openraft::raft::ClientWriteResult;
+use openraft::{Raft, ServerState};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use uuid::Uuid;
 use weir_protocol::ids::Offset;
@@ -28,12 +28,12 @@ use weir_storage::identity::format_uuid;
 use super::broker_watch::BrokerWatch;
 use super::failure::{ControllerFailure, SubmitError};
 use super::fencing;
-use super::forming::form_cluster;
 use super::internal_topics::{InternalTopics, raise_internal_topics};
 use super::log_reports::LogReports;
 use super::publisher::Publication;
 use super::rebalance::{LeaderRebalance, return_leaderships};
 use super::state_machine::StateMachine;
+use super::term::LeadingTerm;
 use super::types::{Change, CommittedLeaderId, RaftTypes};
 use crate::decide::{
     ConfigCatalog, Context, ControllerRequest, ControllerResponse, Defaults, decide, internal_replication_raises,
@@ -92,10 +92,8 @@ pub(crate) struct ActiveController {
     pub(crate) proposing: Arc<Mutex<()>>,
     /// With peers: how long a majority may be silent before this node no longer says that it leads.
     pub(crate) quorum_loss: Option<Duration>,
-    /// The term in which this node may decide.
-    pub(crate) opened_term: Option<u64>,
-    /// The last term that this node began as the active controller.
-    pub(crate) begun_term: Option<u64>,
+    /// The term in which this node leads, and how far it has begun.
+    pub(crate) term: LeadingTerm,
     /// Which brokers live; nobody asks where this node never leads others.
     pub(crate) watch: Option<Arc<BrokerWatch>>,
     /// When leaderships return.
@@ -105,9 +103,6 @@ pub(crate) struct ActiveController {
     /// What brokers have said of logs that nobody leads.
     pub(crate) log_reports: LogReports,
 }
-
-/// How often it is looked whether a majority still answers, while a proposal waits for it.
-const QUORUM_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Requests decided together.
 struct Batch {
@@ -154,10 +149,17 @@ impl ActiveController {
                     } else if roles.borrow_watched().state == ServerState::Leader {
                         tokio::select! {
                             () = stop.notified() => break,
-                            () = self.begin_to_lead(named.as_ref()) => {}
+                            () = self.begin_to_lead(named.as_ref(), self.quorum_loss) => {}
                         }
                     } else {
                         self.end_leading();
+                    }
+                    continue;
+                }
+                () = until(self.term.begin_again()) => {
+                    tokio::select! {
+                        () = stop.notified() => break,
+                        () = self.begin_to_lead(named.as_ref(), Some(Duration::ZERO)) => {}
                     }
                     continue;
                 }
@@ -187,39 +189,11 @@ impl ActiveController {
         }
     }
 
-    /// Makes the image complete, and gives a cluster that has no id its first records.
-    async fn begin_to_lead(&mut self, named: Option<&Arc<str>>) {
-        let Ok(term) = self.deciding_term().await else { return };
-        if self.begun_term.replace(term) == Some(term) {
-            return;
-        }
-        tracing::info!(term, "this node is the active controller");
-        if let Some(watch) = &self.watch {
-            watch.on_active(&self.publication.image());
-        }
-        self.rebalance.on_active(std::time::Instant::now());
-        self.look_at_internal_topics();
-        self.log_reports.clear();
-        if let Err(error) = form_cluster(self, named.cloned()).await {
-            tracing::warn!(%error, "the cluster has no id yet");
-        }
-    }
-
     /// Brokers may have come for whom internal topics wait.
-    fn look_at_internal_topics(&mut self) {
+    pub(super) fn look_at_internal_topics(&mut self) {
         let wanted = &self.context.defaults.internal_replication;
         if !internal_replication_raises(&self.publication.image(), wanted, usize::MAX).is_empty() {
             self.internal_topics.on_brokers_came(std::time::Instant::now());
-        }
-    }
-
-    /// Another node leads, or none does.
-    fn end_leading(&mut self) {
-        self.rebalance.on_inactive();
-        self.internal_topics.on_inactive();
-        self.log_reports.clear();
-        if let Some(watch) = &self.watch {
-            watch.on_inactive();
         }
     }
 
@@ -258,64 +232,6 @@ impl ActiveController {
                     waiting.push_front(submission);
                 }
             }
-        }
-    }
-
-    /// The term in which this node may decide, once the entry that opens it is applied; or who leads instead.
-    pub(crate) async fn deciding_term(&mut self) -> Result<u64, SubmitError> {
-        {
-            let server = self.raft.server_metrics();
-            let server = server.borrow_watched();
-            let term = server.vote.leader_id.term;
-            if server.state == ServerState::Leader && self.opened_term == Some(term) && !self.lost_quorum() {
-                return Ok(term);
-            }
-        }
-        self.opened_term = None;
-        let mut metrics = self.raft.metrics();
-        let given_up = tokio::time::sleep(self.quorum_loss.unwrap_or(Duration::MAX));
-        tokio::pin!(given_up);
-        loop {
-            {
-                let now = metrics.borrow_watched();
-                if now.running_state.is_err() {
-                    return Err(ended(&self.raft, &self.publication));
-                }
-                if now.state != ServerState::Leader || self.lost_quorum() {
-                    let leader = now.current_leader.filter(|leader| *leader != now.id);
-                    return Err(SubmitError::NotController { leader });
-                }
-                let applied = now.last_applied;
-                let opened = applied.is_some_and(|applied| applied.committed_leader_id().term == now.current_term);
-                // Also an entry whose proposer gave up waiting for it must be applied before anything else is decided.
-                if opened && applied.map(|applied| applied.index()) == now.last_log_index {
-                    self.opened_term = Some(now.current_term);
-                    return Ok(now.current_term);
-                }
-            }
-            tokio::select! {
-                changed = metrics.changed() => changed.map_err(|_| ended(&self.raft, &self.publication))?,
-                // Elected, and then no majority took the entry that opens the term.
-                () = &mut given_up => return Err(SubmitError::NotController { leader: None }),
-            }
-        }
-    }
-
-    /// Whether no majority answers any more, so that somebody else may lead by now.
-    pub(crate) fn lost_quorum(&self) -> bool {
-        let Some(patience) = self.quorum_loss else { return false };
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        let alone = metrics.membership_config.membership().voter_ids().count() <= 1;
-        !alone && metrics.last_quorum_acked.is_some_and(|acked| acked.elapsed() > patience)
-    }
-
-    async fn until_quorum_is_lost(&self) {
-        if self.quorum_loss.is_none() {
-            return std::future::pending().await;
-        }
-        while !self.lost_quorum() {
-            tokio::time::sleep(QUORUM_CHECK_INTERVAL).await;
         }
     }
 
@@ -398,7 +314,7 @@ impl ActiveController {
             }
             Err(error) => {
                 // Its entry may be in the log, and is settled before anything else is decided.
-                self.opened_term = None;
+                self.term.settle_anew();
                 answer_all(batch.decided, |_| Err(error.clone()));
             }
         }
@@ -412,20 +328,6 @@ impl ActiveController {
             fencing::note(watch, &self.publication.image(), &batch.records, decided);
         }
         answer_all(batch.decided, Ok);
-    }
-
-    /// Makes sure that nobody else leads, for what changes nothing is answered from this node's image alone.
-    async fn confirm_leadership(&self) -> Result<(), SubmitError> {
-        if self.quorum_loss.is_none() || self.raft.ensure_linearizable(ReadPolicy::LeaseRead).await.is_ok() {
-            return Ok(());
-        }
-        tokio::select! {
-            confirmed = self.raft.ensure_linearizable(ReadPolicy::ReadIndex) => match confirmed {
-                Ok(_) => Ok(()),
-                Err(_) => Err(SubmitError::NotController { leader: None }),
-            },
-            () = self.until_quorum_is_lost() => Err(SubmitError::NotController { leader: None }),
-        }
     }
 
     /// Has changes committed and applied one after the other.

@@ -6,6 +6,7 @@
 //! | `start`, `start_error` | the order of a start, and the controller's thread |
 //! | `forming`, `formation`, `admission` | a cluster's beginning; how a node forms or joins one |
 //! | `active` | the active controller's loop: decide, propose once, answer |
+//! | `term` | when the active controller may decide, what it begins its term with, whether it still leads |
 //! | `broker_watch`, `fencing` | which brokers live, with a clock and dials; what becomes of those that do not |
 //! | `rebalance` | leaderships that return to their preferred replicas |
 //! | `state_machine`, `publisher` | the applied image, and who hears of its changes |
@@ -63,6 +64,7 @@ mod state_machine;
 #[cfg(test)]
 mod store_suite;
 mod tail_check;
+mod term;
 mod timing;
 mod types;
 

@@ -37,6 +37,7 @@ use super::rebalance::LeaderRebalance;
 use super::snapshot_receiver::SnapshotReceiver;
 use super::start_error::StartError;
 use super::state_machine::StateMachine;
+use super::term::LeadingTerm;
 use super::timing::QuorumTiming;
 use super::types::RaftNodeId;
 
@@ -147,8 +148,7 @@ async fn serve(config: ControllerConfig, opened: Opened, intake: Intake, progres
         counters,
         proposing: Arc::default(),
         quorum_loss: timing.map(|timing| timing.quorum_loss()),
-        opened_term: None,
-        begun_term: None,
+        term: LeadingTerm::default(),
         watch,
         log_reports: LogReports::default(),
         rebalance: LeaderRebalance::new(config.peers.as_ref().and_then(|peers| peers.leader_rebalance_interval)),

@@ -13,7 +13,9 @@ use weir_controller::decide::{
 };
 use weir_controller::image::MetadataImage;
 use weir_controller::liveness::DialOutcome;
-use weir_controller::quorum::{BrokerDialer, Controller, LivenessConfig, PeerFuture, SubmitError};
+use weir_controller::quorum::{
+    BrokerDialer, Controller, LivenessConfig, PeerFuture, PeerRpcKind, QuorumTiming, SubmitError,
+};
 use weir_controller::record::{BrokerEndpoint, LeaderRecoveryState};
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerEpoch, BrokerId, Offset, PartitionIndex};
@@ -197,6 +199,30 @@ fn a_cut_off_controller_that_loses_a_brokers_connection_too_follows_when_it_is_b
     quorum.create("majority");
     quorum.wires.mend();
     assert_eq!(quorum.agreed_topics(), ["majority"]);
+}
+
+#[test]
+fn a_controller_whose_first_entry_is_committed_late_looks_after_brokers_from_then_on() {
+    let mut quorum = Quorum::of(3);
+    quorum.timing = QuorumTiming {
+        heartbeat_interval: Duration::from_millis(100),
+        election_timeout_min: Duration::from_millis(200),
+        election_timeout_max: Duration::from_millis(400),
+        ..quorum.timing
+    };
+    let mut watched = Watched::of(quorum, NEVER);
+    watched.start_broker(1);
+    watched.start_broker(2);
+    let former = watched.quorum.leader();
+    // Whoever leads next is elected and followed, and never learns that its first entry is on a disk.
+    watched.quorum.wires.lose_answers(PeerRpcKind::AppendEntries);
+    watched.doors.0.lock().remove(&port(2));
+    watched.quorum.kill(former);
+    let answer = watched.quorum.submit(watched.quorum.node(watched.quorum.leader()), create("early", 1).into());
+    assert!(matches!(answer, Err(SubmitError::NotController { .. })), "{answer:?}");
+    watched.quorum.wires.answer_again();
+    watched.quorum.wait("the dead broker to be fenced", || (!watched.serves(2)).then_some(()));
+    assert!(watched.serves(1));
 }
 
 #[test]

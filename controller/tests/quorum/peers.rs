@@ -41,6 +41,8 @@ struct Switchboard {
     listeners: BTreeMap<u16, PeerService>,
     cut: BTreeSet<(u16, u16)>,
     faults: Faults,
+    /// Calls that arrive, and whose answers are lost; until they are answered again, whatever is mended.
+    unanswered: BTreeSet<PeerRpcKind>,
     calls: BTreeMap<(u16, PeerRpcKind), u64>,
 }
 
@@ -84,6 +86,15 @@ impl Wires {
 
     pub(crate) fn trouble(&self, faults: Faults) {
         self.switchboard.lock().faults = faults;
+    }
+
+    /// From now on calls of a kind arrive, and their answers do not.
+    pub(crate) fn lose_answers(&self, kind: PeerRpcKind) {
+        self.switchboard.lock().unanswered.insert(kind);
+    }
+
+    pub(crate) fn answer_again(&self) {
+        self.switchboard.lock().unanswered.clear();
     }
 
     /// How many calls of a kind `port` has made.
@@ -138,7 +149,11 @@ impl PeerTransport for Wire {
                 tokio::time::sleep(faults.late_by).await;
             }
             let answer = service.answer(kind, body).await;
-            if wires.happens(faults.lost) || wires.switchboard.lock().cut.contains(&(to, from)) {
+            let lost = {
+                let switchboard = wires.switchboard.lock();
+                switchboard.cut.contains(&(to, from)) || switchboard.unanswered.contains(&kind)
+            };
+            if wires.happens(faults.lost) || lost {
                 return std::future::pending().await;
             }
             Ok(answer)
