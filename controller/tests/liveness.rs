@@ -373,22 +373,52 @@ fn nothing_is_due_while_nobody_can_be_fenced_and_every_dial_is_made_once_somebod
     assert_eq!(dialled, [1, 3]);
 }
 
+/// Whether broker 1 is in the way of a process with its disks, and of one without.
+fn in_the_way(world: &World, ms: u64) -> (bool, bool) {
+    let of = |on_other_disks| {
+        world.liveness.is_another_in_the_way(world.at(ms), BrokerId(1), Uuid::from_u128(7), on_other_disks)
+    };
+    (of(false), of(true))
+}
+
 #[test]
 fn another_process_is_in_the_way_while_it_is_connected_and_heard() {
     let mut world = World::of(&[1]);
-    let newcomer = Uuid::from_u128(7);
-    let in_the_way = |world: &World, ms| world.liveness.is_another_heard(world.at(ms), BrokerId(1), newcomer);
-    assert!(in_the_way(&world, 100));
-    assert!(!world.liveness.is_another_heard(world.at(100), BrokerId(1), incarnation(1)));
-    assert!(!world.liveness.is_another_heard(world.at(100), BrokerId(2), newcomer));
-    assert!(!in_the_way(&world, 1_500));
+    assert_eq!(in_the_way(&world, 100), (true, true));
+    let itself = (BrokerId(1), incarnation(1));
+    assert!(!world.liveness.is_another_in_the_way(world.at(100), itself.0, itself.1, true));
+    assert!(!world.liveness.is_another_in_the_way(world.at(100), BrokerId(2), itself.1, true));
+    assert_eq!(in_the_way(&world, 1_500), (false, false));
     world.heard(1_500, 1);
-    assert!(in_the_way(&world, 1_501));
+    assert_eq!(in_the_way(&world, 1_501), (true, true));
     // Also one that does not serve yet: it is about to.
     world.fence(1_501, 1, true);
-    assert!(in_the_way(&world, 1_501));
+    assert_eq!(in_the_way(&world, 1_501), (true, true));
     world.closes(1_501, 1);
-    assert!(!in_the_way(&world, 1_501));
+    assert_eq!(in_the_way(&world, 1_501), (false, false));
+}
+
+#[test]
+fn a_broker_that_lost_its_connection_is_in_the_way_of_another_node_until_it_is_out_of_service_or_dead() {
+    let mut world = World::of(&[1]);
+    world.closes(100, 1);
+    assert_eq!(in_the_way(&world, 100), (false, true));
+    let dial = world.dial(100);
+    world.dialled(100, dial, DialOutcome::Refused);
+    let dial = world.dial(110);
+    world.dialled(110, dial, DialOutcome::Refused);
+    assert_eq!(in_the_way(&world, 110), (false, false));
+}
+
+#[test]
+fn a_broker_that_a_new_controller_has_not_heard_is_in_the_way_of_another_node_for_a_session() {
+    let mut world = World::silent(&[1]);
+    assert_eq!(in_the_way(&world, 0), (false, true));
+    assert_eq!(in_the_way(&world, 1_499), (false, true));
+    assert_eq!(in_the_way(&world, 1_500), (false, false));
+    // Also one that is about to serve: it was heard by the former controller.
+    world.fence(0, 1, true);
+    assert_eq!((in_the_way(&world, 1_499), in_the_way(&world, 1_500)), ((false, true), (false, false)));
 }
 
 #[test]

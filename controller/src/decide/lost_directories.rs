@@ -12,6 +12,11 @@ use crate::record::{MetadataRecord, PartitionChangeRecord};
 use super::RegisterBrokerRequest;
 use super::register_broker::is_reserved;
 
+/// Whether a process has none of the directories that the broker is registered with whose id it has.
+pub fn is_on_other_disks(image: &MetadataImage, request: &RegisterBrokerRequest) -> bool {
+    image.broker(request.broker).is_some_and(|existing| lost_all(existing, request))
+}
+
 /// Whether a broker comes back with none of the directories that it had.
 pub(super) fn lost_all(existing: &BrokerRegistration, request: &RegisterBrokerRequest) -> bool {
     !existing.log_dirs.is_empty() && !existing.log_dirs.iter().any(|directory| request.log_dirs.contains(directory))

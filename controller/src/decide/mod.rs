@@ -78,6 +78,7 @@ pub use incremental_alter_configs::{
     ConfigOperation, ConfigOperationType, IncrementalAlterConfigsRequest, ResourceConfigOperations,
 };
 pub use internal_replication::internal_replication_raises;
+pub use lost_directories::is_on_other_disks;
 pub use manual_assignment::ReplicaAssignment;
 pub use preferred_leaders::returnable_leaderships;
 pub use register_broker::{LogState, RegisterBrokerRequest, RegisterBrokerResponse};

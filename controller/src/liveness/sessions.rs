@@ -194,13 +194,24 @@ impl Liveness {
         }
     }
 
-    /// Whether a process other than `incarnation` has the id `broker`, is connected and is heard.
-    pub fn is_another_heard(&self, now: Instant, broker: BrokerId, incarnation: Uuid) -> bool {
-        self.sessions.get(&broker).is_some_and(|session| {
-            session.incarnation != incarnation
-                && self.connections.contains_key(&(broker, session.incarnation))
-                && session.heard.is_some_and(|heard| now.saturating_duration_since(heard) < self.session_timeout)
-        })
+    /// Whether a process other than `incarnation` has the id `broker` and is in the way: it is connected and heard. In the way of one that
+    /// comes `on_other_disks`, and so is another node, is also whoever serves, or may do so soon and was heard by the former controller: it
+    /// is out of service first, for what it alone has would be given up (Kafka: `hasValidSession`).
+    pub fn is_another_in_the_way(
+        &self,
+        now: Instant,
+        broker: BrokerId,
+        incarnation: Uuid,
+        on_other_disks: bool,
+    ) -> bool {
+        let Some(session) = self.sessions.get(&broker).filter(|session| session.incarnation != incarnation) else {
+            return false;
+        };
+        let is_heard = session.heard.is_some_and(|heard| now.saturating_duration_since(heard) < self.session_timeout);
+        let is_connected = self.connections.contains_key(&(broker, session.incarnation));
+        let has_a_session = session.serves || session.heard.is_none();
+        let may_live = has_a_session && session.probe != Probe::Dead && now < session.deadline;
+        (is_connected && is_heard) || (on_other_disks && may_live)
     }
 
     /// Nobody can be heard or fenced: whatever time has passed does not count, and nothing is due before some more has.

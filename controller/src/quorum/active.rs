@@ -37,6 +37,7 @@ use super::term::LeadingTerm;
 use super::types::{Change, CommittedLeaderId, RaftTypes};
 use crate::decide::{
     ConfigCatalog, Context, ControllerRequest, ControllerResponse, Defaults, decide, internal_replication_raises,
+    is_on_other_disks,
 };
 use crate::image::MetadataImage;
 use crate::record::{EncodeError, MetadataRecord, encode_change};
@@ -249,7 +250,8 @@ impl ActiveController {
             }
             batch.registers |= registers;
             if let (ControllerRequest::RegisterBroker(request), Some(watch)) = (&mut submission.request, &self.watch) {
-                request.earlier_session_open = watch.is_another_heard(request.broker, request.incarnation_id);
+                let on_other_disks = is_on_other_disks(&batch.image, request);
+                request.earlier_session_open = watch.is_another_in_the_way(request, on_other_disks);
             }
             if let ControllerRequest::ReportLogs(request) = &mut submission.request {
                 self.log_reports.complete(std::time::Instant::now(), &batch.image, request);

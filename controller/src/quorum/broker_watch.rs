@@ -12,6 +12,7 @@ use uuid::Uuid;
 use weir_protocol::ids::{BrokerEpoch, BrokerId};
 
 use super::peer::PeerFuture;
+use crate::decide::RegisterBrokerRequest;
 use crate::image::MetadataImage;
 use crate::liveness::{Dial, DialOutcome, Fencing, Liveness};
 
@@ -80,8 +81,10 @@ impl BrokerWatch {
         self.liveness.lock().on_heard(Instant::now(), broker, epoch);
     }
 
-    pub(crate) fn is_another_heard(&self, broker: BrokerId, incarnation: Uuid) -> bool {
-        self.liveness.lock().is_another_heard(Instant::now(), broker, incarnation)
+    /// See [`Liveness::is_another_in_the_way`].
+    pub(crate) fn is_another_in_the_way(&self, request: &RegisterBrokerRequest, on_other_disks: bool) -> bool {
+        let (broker, incarnation) = (request.broker, request.incarnation_id);
+        self.liveness.lock().is_another_in_the_way(Instant::now(), broker, incarnation, on_other_disks)
     }
 
     pub(crate) fn excuse_all(&self) {

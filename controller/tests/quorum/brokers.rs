@@ -173,6 +173,26 @@ fn a_second_process_of_a_broker_is_refused_until_the_first_has_hung_up() {
 }
 
 #[test]
+fn a_second_node_with_the_id_of_a_broker_is_refused_by_a_new_active_controller_and_a_restart_is_not() {
+    let mut watched = Watched::with_session_timeout(NEVER);
+    let first = watched.start_broker(1);
+    let restarted = watched.registration(1, Uuid::from_u128(77));
+    let impostor = RegisterBrokerRequest { log_dirs: vec![Uuid::from_u128(6_000)], ..restarted.clone() };
+    let leader = watched.quorum.leader();
+    watched.quorum.kill(leader);
+    match watched.ask(&impostor.into()) {
+        ControllerResponse::RegisterBroker(Err(error)) => {
+            assert_eq!(error.code, ErrorCode::DuplicateBrokerRegistration);
+        }
+        other => panic!("{other:?}"),
+    }
+    match watched.ask(&restarted.into()) {
+        ControllerResponse::RegisterBroker(epoch) => assert!(epoch.unwrap() > first),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn a_new_active_controller_finds_the_broker_that_died_with_the_old_one() {
     let mut watched = Watched::with_session_timeout(NEVER);
     watched.start_broker(1);
