@@ -100,7 +100,7 @@ pub(crate) struct MetadataLog {
 impl MetadataLog {
     /// Opens the log of `directory` so that it continues where `snapshot` ends.
     ///
-    /// What the snapshot covers is purged. A log that ends before the snapshot, or that holds another entry where the
+    /// What it finds is durable once it returns. What the snapshot covers is purged. A log that ends before the snapshot, or that holds another entry where the
     /// snapshot ends, is what a crash leaves while a snapshot replaces a log: it is emptied.
     pub(crate) fn open(directory: &Path, snapshot: Option<SnapshotId>) -> Result<Self, MetadataLogError> {
         let failed = |reason: String| MetadataLogError::Open { directory: directory.to_path_buf(), reason };
@@ -149,6 +149,8 @@ impl MetadataLog {
                 opened.restart_at(covered).map_err(|error| failed(error.to_string()))?;
             }
         }
+        // What a killed process wrote may be in the page cache alone, and whoever asks is answered that this node has it.
+        opened.flush().map_err(|error| failed(error.to_string()))?;
         Ok(opened)
     }
 

@@ -55,6 +55,8 @@ mod publisher;
 mod quorum_request;
 mod quorum_state;
 mod rebalance;
+#[cfg(test)]
+mod recovery_tests;
 mod rpc;
 mod snapshot_file;
 mod snapshot_receiver;

@@ -78,7 +78,8 @@ pub(crate) struct QuorumStateFile {
 }
 
 impl QuorumStateFile {
-    /// Reads the vote of `directory`; a missing file is a node that never voted.
+    /// Reads the vote of `directory`; a missing file is a node that never voted. What is found is durable, by name too: a
+    /// process that was killed may have come no further than the rename.
     pub(crate) fn open(directory: &Path) -> Result<Self, QuorumStateError> {
         let path = directory.join(FILE_NAME);
         let damaged = |reason: String| QuorumStateError::Damaged { path: path.clone(), reason };
@@ -93,8 +94,12 @@ impl QuorumStateFile {
                 Some(decode(&text).map_err(damaged)?)
             }
         };
-        let (vote, without_log) = saved.map_or((None, false), |(vote, without_log)| (Some(vote), without_log));
-        Ok(Self { directory: directory.to_path_buf(), vote, without_log, fsyncs: 0 })
+        let Some((vote, without_log)) = saved else {
+            return Ok(Self { directory: directory.to_path_buf(), vote: None, without_log: false, fsyncs: 0 });
+        };
+        let synced = File::open(directory).and_then(|directory| directory.sync_all());
+        synced.map_err(|source| QuorumStateError::Io { path: directory.to_path_buf(), source })?;
+        Ok(Self { directory: directory.to_path_buf(), vote: Some(vote), without_log, fsyncs: 1 })
     }
 
     pub(crate) fn vote(&self) -> Option<Vote> {
@@ -221,6 +226,13 @@ mod tests {
         assert_eq!(read.vote(), Some(vote(2, 3, false)));
         file.save(vote(2, 3, false), false).unwrap();
         assert!(!QuorumStateFile::open(directory.path()).unwrap().given_without_log());
+    }
+
+    #[test]
+    fn a_vote_that_is_found_is_made_durable_by_name() {
+        let (directory, _) = saved(vote(1, 1, false));
+        assert_eq!(QuorumStateFile::open(directory.path()).unwrap().fsyncs(), 1);
+        assert_eq!(QuorumStateFile::open(tempfile::tempdir().unwrap().path()).unwrap().fsyncs(), 0);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! start, in one sentence, what would be unsafe to start. Tasks run beside the loop: one has a snapshot made when one is
 //! due, one notices that openraft stopped; with peers, one is admitted to the quorum and one changes its membership.
 
-use std::fs;
+use std::fs::{self, File};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::mpsc::SyncSender;
@@ -86,10 +86,11 @@ pub(super) struct Intake {
     pub(super) watch: Option<Arc<BrokerWatch>>,
 }
 
-/// Reads a directory; it is created if need be.
+/// Reads a directory; it is created if need be. What is found is durable, whatever the process before had come to when it ended.
 pub(super) fn open(config: &ControllerConfig, node_id: RaftNodeId) -> Result<Opened, StartError> {
     let directory = config.directory.join(CLUSTER_METADATA_FOLDER);
-    fs::create_dir_all(&directory).map_err(|source| StartError::Directory { path: directory.clone(), source })?;
+    let made = fs::create_dir_all(&directory).and_then(|()| File::open(&config.directory)?.sync_all());
+    made.map_err(|source| StartError::Directory { path: directory.clone(), source })?;
     let vote = QuorumStateFile::open(&directory)?;
     let machine = StateMachine::open(&directory)?;
     let log = MetadataLog::open(&directory, machine.snapshot_id())?;
