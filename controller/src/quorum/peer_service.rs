@@ -152,7 +152,10 @@ impl Inner {
         match received.map_err(|error| PeerRefusal::Unavailable(error.to_string()))? {
             Received::Wanted(next_position) => Ok(SnapshotChunkAnswer { vote: own, next_position }),
             Received::Whole(snapshot) => {
+                let file = snapshot.snapshot.clone();
                 let installed = unless_stopped(self.raft.install_full_snapshot(vote, snapshot).await)?;
+                // There is still one if it came twice or too late.
+                file.discard_received();
                 Ok(SnapshotChunkAnswer { vote: installed.vote, next_position: size })
             }
         }

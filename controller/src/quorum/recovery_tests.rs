@@ -1,10 +1,13 @@
 //! What a member of the quorum finds when it starts again, whatever the process before had come to.
 
 use openraft::EntryPayload;
+use openraft::storage::{RaftSnapshotBuilder, RaftStateMachine};
 
 use super::entry_batch::log_id;
 use super::metadata_log::MetadataLog;
-use super::types::Entry;
+use super::snapshot_file::{SnapshotFile, SnapshotId, SnapshotWriter};
+use super::state_machine::StateMachine;
+use super::types::{Entry, SnapshotMeta, StoredMembership};
 
 fn blank_entry(index: u64) -> Entry {
     Entry { log_id: log_id(1, index), payload: EntryPayload::Blank }
@@ -23,4 +26,39 @@ fn entries_that_a_killed_process_did_not_flush_are_durable_once_the_log_is_open(
     // Whoever asks for it again, as a vote does, finds it done.
     log.flush().unwrap();
     assert_eq!(log.fsyncs(), 1);
+}
+
+/// A snapshot of an empty image, in a directory of its own.
+fn empty_snapshot(id: SnapshotId) -> (tempfile::TempDir, SnapshotMeta, SnapshotFile) {
+    let directory = tempfile::tempdir().unwrap();
+    let membership = StoredMembership::default();
+    let file = SnapshotWriter::create(directory.path(), id, &membership).unwrap().finish().unwrap();
+    (directory, SnapshotMeta { last_log_id: id.last_log_id(), last_membership: membership }, file)
+}
+
+#[test]
+fn a_snapshot_that_is_done_after_a_later_one_was_installed_does_not_take_its_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let later = SnapshotId { end_offset: 42, epoch: 3 };
+    let (_sender, meta, received) = empty_snapshot(later);
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+        let mut machine = StateMachine::open(directory.path()).unwrap();
+        let mut builder = machine.get_snapshot_builder().await;
+        machine.install_snapshot(&meta, received).await.unwrap();
+        let built = builder.build_snapshot().await.unwrap();
+        assert!(built.snapshot.id < later);
+        assert_eq!(machine.get_current_snapshot().await.unwrap().unwrap().snapshot.id, later);
+    });
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_read_never_gets_the_name_that_a_start_believes() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_sender, meta, received) = empty_snapshot(SnapshotId { end_offset: 42, epoch: 3 });
+    std::fs::write(&received.path, b"cut").unwrap();
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+        let mut machine = StateMachine::open(directory.path()).unwrap();
+        machine.install_snapshot(&meta, received).await.unwrap_err();
+    });
+    assert_eq!(StateMachine::open(directory.path()).unwrap().snapshot_id(), None);
 }

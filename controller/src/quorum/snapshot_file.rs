@@ -53,9 +53,9 @@ impl SnapshotId {
         Some(LogId::new(CommittedLeaderId::new(self.epoch), index))
     }
 
-    /// The name of a file that is still being received.
-    pub(crate) fn received_name(self) -> String {
-        self.file_name(RECEIVED_SUFFIX)
+    /// The name of a file that is received with a transfer, one of this process.
+    pub(crate) fn received_name(self, transfer: u64) -> String {
+        self.file_name(&format!("-{transfer}{RECEIVED_SUFFIX}"))
     }
 
     fn file_name(self, suffix: &str) -> String {
@@ -177,15 +177,22 @@ impl SnapshotFile {
     pub(crate) fn install_into(&self, directory: &Path) -> io::Result<SnapshotFile> {
         let target = directory.join(self.id.file_name(SUFFIX));
         if self.path != target {
-            let received = directory.join(self.id.received_name());
-            if self.path != received {
-                fs::copy(&self.path, &received)?;
-            }
-            File::open(&received)?.sync_all()?;
-            fs::rename(&received, &target)?;
+            let part = directory.join(self.id.file_name(PART_SUFFIX));
+            let source = match self.path.parent() == Some(directory) {
+                true => &self.path,
+                false => fs::copy(&self.path, &part).map(|_| &part)?,
+            };
+            File::open(source)?.sync_all()?;
+            fs::rename(source, &target)?;
             File::open(directory)?.sync_all()?;
         }
         Ok(SnapshotFile { id: self.id, path: target })
+    }
+
+    /// Removes a file that was received, if it was not installed.
+    pub(crate) fn discard_received(&self) {
+        // What stays nevertheless goes with the next start.
+        let _ = fs::remove_file(&self.path);
     }
 }
 

@@ -1,14 +1,16 @@
 //! Receives a snapshot in parts.
 //!
-//! Owns one unfinished file, `<end offset>-<epoch>.checkpoint.received`. Parts are taken in order; whoever sends is told
-//! where to go on, so a transfer that broke, or that another leader takes up, continues. A whole file is read once (every
-//! CRC, the footer) before it is handed over; it gets its name when it is installed. What a stopped process left goes with
-//! the next start.
+//! Owns one unfinished file, `<end offset>-<epoch>-<transfer>.checkpoint.received`. Parts are taken in order; whoever sends is
+//! told where to go on, so a transfer that broke, or that another leader takes up, continues. A whole file is read once (every
+//! CRC, the footer) before it is handed over; it gets its name when it is installed. Invariant: no transfer touches a file
+//! that was handed over, for the same snapshot is sent again while it is installed, if its sender did not hear of that. What
+//! a stopped process left goes with the next start.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Mutex;
 
@@ -39,11 +41,13 @@ struct Receiving {
 pub(crate) struct SnapshotReceiver {
     directory: PathBuf,
     receiving: Mutex<Option<Receiving>>,
+    /// Transfers so far.
+    transfers: AtomicU64,
 }
 
 impl SnapshotReceiver {
     pub(crate) fn new(directory: PathBuf) -> Self {
-        Self { directory, receiving: Mutex::new(None) }
+        Self { directory, receiving: Mutex::new(None), transfers: AtomicU64::new(0) }
     }
 
     /// Takes one part.
@@ -73,8 +77,9 @@ impl SnapshotReceiver {
     }
 
     fn begin(&self, chunk: &SnapshotChunk) -> io::Result<Receiving> {
-        let path = self.directory.join(chunk.id.received_name());
-        let file = OpenOptions::new().create(true).truncate(true).write(true).open(&path)?;
+        let transfer = self.transfers.fetch_add(1, Ordering::Relaxed);
+        let path = self.directory.join(chunk.id.received_name(transfer));
+        let file = OpenOptions::new().create_new(true).write(true).open(&path)?;
         tracing::info!(snapshot = %chunk.id, size_bytes = chunk.size, "receiving a metadata snapshot");
         Ok(Receiving { id: chunk.id, size: chunk.size, path, file, received: 0 })
     }
@@ -141,6 +146,27 @@ mod tests {
                 Received::Wanted(position) => panic!("wanted from {position}"),
             }
         });
+    }
+
+    #[test]
+    fn a_snapshot_that_is_sent_again_leaves_the_one_alone_that_is_being_installed() {
+        let (directory, id, file) = snapshot();
+        let receiver = SnapshotReceiver::new(directory.path().to_path_buf());
+        run(async {
+            let whole = async |part| match receiver.receive(part).await.unwrap() {
+                Received::Whole(snapshot) => snapshot.snapshot,
+                Received::Wanted(position) => panic!("wanted from {position}"),
+            };
+            let first = whole(chunk(id, &file, 0, file.len())).await;
+            // Whoever sent it did not hear of that.
+            assert_eq!(wanted(&receiver, chunk(id, &file, 0, 10)).await, 10);
+            let installed = first.install_into(directory.path()).unwrap();
+            assert_eq!(fs::read(&installed.path).unwrap(), file);
+            let second = whole(chunk(id, &file, 10, file.len())).await;
+            second.discard_received();
+        });
+        let left = fs::read_dir(directory.path()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+        assert_eq!(left.collect::<Vec<_>>(), [id.to_string()]);
     }
 
     #[test]

@@ -249,18 +249,20 @@ impl RaftStateMachine<RaftTypes> for StateMachine {
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: SnapshotFile) -> io::Result<()> {
-        let directory = self.directory.clone();
+        let (directory, expected) = (self.directory.clone(), meta.clone());
         // Aside, for heartbeats are answered on this thread.
         let installed = tokio::task::spawn_blocking(move || {
+            // Read before it gets the name under which the next start believes it.
+            let applied = load(&snapshot).map_err(io::Error::other)?;
+            if applied.meta() != expected {
+                let held = applied.meta();
+                return Err(io::Error::other(format!("snapshot {} holds {held}, not {expected}", snapshot.id)));
+            }
             let file = snapshot.install_into(&directory)?;
-            let applied = load(&file).map_err(io::Error::other)?;
             remove_older_snapshots(&directory)?;
-            io::Result::Ok((file, applied))
+            Ok((file, applied))
         });
         let (file, applied) = installed.await.map_err(io::Error::other)??;
-        if applied.meta() != *meta {
-            return Err(io::Error::other(format!("snapshot {} holds {}, not {meta}", file.id, applied.meta())));
-        }
         let delta = MetadataDelta::between(&self.applied.image, &applied.image);
         *self.snapshot.lock() = Some(CurrentSnapshot { meta: meta.clone(), file });
         self.publication.publish(&delta, applied.image.clone());
@@ -290,7 +292,11 @@ impl RaftSnapshotBuilder<RaftTypes> for SnapshotBuilder {
         let applied = self.applied.clone();
         let written = tokio::task::spawn_blocking(move || write(&directory, &applied)).await;
         let current = written.map_err(io::Error::other)??;
-        *self.current.lock() = Some(current.clone());
+        let mut newest = self.current.lock();
+        // One that was installed meanwhile covers more.
+        if newest.as_ref().is_none_or(|newest| newest.file.id <= current.file.id) {
+            *newest = Some(current.clone());
+        }
         Ok(current.into())
     }
 }
