@@ -162,6 +162,9 @@ impl Admission {
     async fn round(&self, rounds: &mut Rounds) {
         let Ok(initialised) = self.raft.is_initialized().await else { return };
         let Probed { found, refusals, unanswered } = self.probe().await;
+        let is_refused = refusals.iter().any(|refusal| matches!(refusal, PeerRefusal::SecondIncarnation(_)));
+        let refused_for = is_refused.then_some(self.peers.timing.refusal_patience);
+        self.client.identity.on_peers_asked(Instant::now(), refused_for);
         let me = Myself {
             id: self.client.identity.id,
             blank: !initialised,
@@ -213,14 +216,23 @@ impl Admission {
 
     /// Asks everybody at once who they are.
     async fn probe(&self) -> Probed {
-        let addresses = self.peers.voters.addresses(self.client.identity.id.node_id);
-        let probes = addresses.into_iter().map(|address| async move {
+        let own = self.client.identity.id.node_id;
+        let home = self.peers.voters.own_address(own);
+        let addresses = self.peers.voters.addresses(own).into_iter().chain(home.clone());
+        let probes = addresses.map(|address| async move {
             let answered = self.client.call(address.clone(), &Probe, PROBE_TIMEOUT).await;
             (address, answered)
         });
         let mut probed = Probed::default();
         for (address, answered) in join_all(probes).await {
             match answered {
+                // Only whether another process is where this one should be.
+                Err(CallError::Refused(refusal @ PeerRefusal::SecondIncarnation(_)))
+                    if home.as_ref() == Some(&address) =>
+                {
+                    probed.refusals.push(refusal);
+                }
+                _ if home.as_ref() == Some(&address) => {}
                 Ok((responder, answer)) => probed.found.push(Found { address, responder: responder.id, answer }),
                 Err(error) => {
                     probed.unanswered.push(format!("{address}: {error}"));

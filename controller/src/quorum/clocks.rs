@@ -10,6 +10,8 @@
 //!   otherwise   ticks
 //! ```
 //!
+//! A process that its peers refuse for the sake of another, or that has not asked them yet, has no ticks: it stands for no election.
+//!
 //! Invariant: ticks are on before the earliest moment at which openraft would act on one. A follower never stands for election within
 //! `election_timeout_max` and `election_timeout_min` after its leader was heard, which leaves all of the latter for the first tick to come.
 
@@ -47,10 +49,22 @@ struct Setting {
     until: Option<Instant>,
 }
 
+impl Setting {
+    /// The same, without the ticks that would have a process stand for election that may not yet.
+    fn unless_held_back(self, now: Instant, stands_from: Option<Instant>) -> Self {
+        match stands_from {
+            Some(from) if from <= now => self,
+            _ if self.ticks => Self { ticks: false, until: stands_from },
+            _ => self,
+        }
+    }
+}
+
 impl Clocks {
     /// Keeps the clocks until openraft ends.
     pub(super) async fn run(self, raft: &RaftNode) {
         let mut server = raft.server_metrics();
+        let mut stands_from = self.identity.stands_from();
         let mut heartbeat_due = Instant::now();
         loop {
             let role = {
@@ -65,6 +79,7 @@ impl Clocks {
                 }
             }
             let setting = setting(&self.timing, role, now, self.identity.leader_heard_at(), heartbeat_due);
+            let setting = setting.unless_held_back(now, *stands_from.borrow_and_update());
             let clocks = raft.runtime_config();
             clocks.heartbeat(role != Role::Alone);
             clocks.elect(role != Role::Alone);
@@ -73,6 +88,8 @@ impl Clocks {
                 changed = server.changed() => if changed.is_err() {
                     return;
                 },
+                // Its sender lives as long as this does.
+                _ = stands_from.changed() => {}
                 () = until(setting.until) => {}
             }
         }
@@ -133,6 +150,18 @@ mod tests {
         assert_eq!(at(0), Setting { ticks: false, until: Some(trusted_until) });
         assert_eq!(at(599), Setting { ticks: false, until: Some(trusted_until) });
         assert!(at(600).ticks && at(10_000).ticks);
+    }
+
+    #[test]
+    fn who_may_not_stand_for_election_has_no_ticks_until_it_may() {
+        let (timing, start) = (QuorumTiming::default(), Instant::now());
+        let seeking = setting(&timing, Role::Seeking, start, None, start);
+        let allowed = after(start, 100);
+        assert_eq!(seeking.unless_held_back(start, None), Setting { ticks: false, until: None });
+        assert_eq!(seeking.unless_held_back(start, Some(allowed)), Setting { ticks: false, until: Some(allowed) });
+        assert_eq!(seeking.unless_held_back(allowed, Some(allowed)), seeking);
+        let leading = setting(&timing, Role::Leading, start, None, start);
+        assert_eq!(leading.unless_held_back(start, None), leading);
     }
 
     #[test]

@@ -40,6 +40,16 @@ impl ConfiguredVoters {
         }
     }
 
+    /// Where this node is itself, if it is named beside others: whoever was started from a copy of its directory finds it there.
+    pub(crate) fn own_address(&self, own: BrokerId) -> Option<PeerAddress> {
+        match self {
+            Self::Named(voters) if voters.len() > 1 => {
+                voters.get(&own).map(|endpoints| PeerAddress { id: None, endpoints: endpoints.clone() })
+            }
+            Self::Named(_) | Self::Bootstrap(_) => None,
+        }
+    }
+
     /// Whether the configuration names `id` as a voter.
     pub(crate) fn names(&self, id: BrokerId) -> bool {
         matches!(self, Self::Named(voters) if voters.contains_key(&id))

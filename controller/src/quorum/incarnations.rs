@@ -2,7 +2,8 @@
 //!
 //! A pure core; time is an argument. Every call and every answer carries the incarnation of the process that made it, drawn
 //! at random at its start. Another one of the same id is a restart once the former has been silent for a while, and a second
-//! live process before: that one is refused. While the former is heard it keeps its place.
+//! live process before: that one is refused. While the former is heard it keeps its place. Only the traffic of the consensus is a sign of
+//! life: whoever merely asks who is there, or to be taken in, may be a copy that nobody has told off yet.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -52,20 +53,24 @@ pub(crate) struct Incarnations {
 }
 
 impl Incarnations {
+    /// An error if another process of that id lives. It is no sign of life.
+    pub(crate) fn check(&mut self, now: Instant, id: RaftNodeId, incarnation: Uuid) -> Result<(), SecondIncarnation> {
+        let Some(heard) = self.heard.get_mut(&id) else { return Ok(()) };
+        let heard_ago = now.saturating_duration_since(heard.at);
+        if heard.incarnation == incarnation || heard_ago >= INCARNATION_SILENCE {
+            return Ok(());
+        }
+        let known = heard.rival.filter(|(rival, _)| *rival == incarnation);
+        let (_, since) = *heard.rival.insert(known.unwrap_or((incarnation, now)));
+        Err(SecondIncarnation { heard_ago, refused_for: now.saturating_duration_since(since) })
+    }
+
     /// Notes a sign of life; an error if another process of that id lives.
     pub(crate) fn hear(&mut self, now: Instant, id: RaftNodeId, incarnation: Uuid) -> Result<(), SecondIncarnation> {
+        self.check(now, id, incarnation)?;
         if let Some(heard) = self.heard.get_mut(&id) {
-            let heard_ago = now.saturating_duration_since(heard.at);
-            if heard.incarnation == incarnation {
-                heard.at = now;
-                return Ok(());
-            }
-            if heard_ago < INCARNATION_SILENCE {
-                let known = heard.rival.filter(|(rival, _)| *rival == incarnation);
-                let (_, since) = *heard.rival.insert(known.unwrap_or((incarnation, now)));
-                return Err(SecondIncarnation { heard_ago, refused_for: now.saturating_duration_since(since) });
-            }
-            *heard = Heard { incarnation, at: now, rival: None };
+            let rival = heard.rival.filter(|_| heard.incarnation == incarnation);
+            *heard = Heard { incarnation, at: now, rival };
             return Ok(());
         }
         if self.heard.len() >= MAX_REMEMBERED {
@@ -127,6 +132,17 @@ mod tests {
         let later = start + INCARNATION_SILENCE;
         assert_eq!(incarnations.hear(later, id(1), SECOND), Ok(()));
         assert!(incarnations.hear(later, id(1), FIRST).is_err());
+    }
+
+    #[test]
+    fn whoever_merely_asks_takes_no_place_and_keeps_none() {
+        let (mut incarnations, start) = (Incarnations::default(), Instant::now());
+        assert_eq!(incarnations.check(start, id(1), SECOND), Ok(()));
+        incarnations.hear(start, id(1), FIRST).unwrap();
+        assert!(incarnations.check(start, id(1), SECOND).is_err());
+        let later = start + INCARNATION_SILENCE;
+        assert_eq!(incarnations.check(later, id(1), FIRST), Ok(()));
+        assert_eq!(incarnations.hear(later, id(1), SECOND), Ok(()));
     }
 
     #[test]

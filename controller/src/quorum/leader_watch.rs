@@ -14,6 +14,7 @@ use openraft::raft::TransferLeaderRequest;
 
 use super::active::RaftNode;
 use super::peer::{PeerAddress, PeerTransport};
+use super::peer_client::PeerIdentity;
 use super::types::{RaftNodeId, StoredMembership, Vote};
 use crate::liveness::{DialOutcome, Probe};
 
@@ -32,7 +33,7 @@ const NEXT_ATTEMPT: Duration = Duration::from_secs(1);
 /// Follows whoever leads.
 pub(super) struct LeaderWatch {
     pub(super) raft: RaftNode,
-    pub(super) own_id: RaftNodeId,
+    pub(super) identity: Arc<PeerIdentity>,
     pub(super) transport: Arc<dyn PeerTransport>,
 }
 
@@ -67,7 +68,7 @@ impl LeaderWatch {
     /// The leader, if it is another node that can be dialled and this node may take over from it.
     fn followed(&self, leader: RaftNodeId, vote: Vote, membership: &StoredMembership) -> Option<Followed> {
         let membership = membership.membership();
-        let turn = turn_after(leader, self.own_id, membership.voter_ids())?;
+        let turn = turn_after(leader, self.identity.id, membership.voter_ids())?;
         let address = membership.get_node(&leader)?.address(leader);
         Some(Followed { leader, address, vote, turn })
     }
@@ -78,9 +79,14 @@ impl LeaderWatch {
         loop {
             self.until_dead(&address).await;
             tokio::time::sleep(TURN * turn).await;
+            if !self.identity.may_stand() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+                continue;
+            }
             tracing::warn!(%leader, "the active controller is dead: its connection closed and its listener refuses connections");
             // Refused if another leads or stands by now; why it failed, if it did, the next attempt finds out.
-            let taken = self.raft.handle_transfer_leader(TransferLeaderRequest::new(vote, self.own_id, None)).await;
+            let taken =
+                self.raft.handle_transfer_leader(TransferLeaderRequest::new(vote, self.identity.id, None)).await;
             if let Err(fatal) = taken {
                 tracing::debug!(%fatal, "the quorum ends");
             }

@@ -48,6 +48,11 @@ impl PeerRpcKind {
         Self::Join,
     ];
 
+    /// Whether it is a call of the consensus: whoever makes or answers it acts as a member.
+    pub(crate) fn is_of_members(self) -> bool {
+        !matches!(self, Self::Probe | Self::Join)
+    }
+
     /// The kind of that number.
     pub fn from_number(number: i16) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as i16 == number)

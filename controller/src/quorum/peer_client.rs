@@ -1,18 +1,20 @@
 //! Calls to peers: who asks, what is checked of the answer.
 //!
 //! Owns the identity that every call and answer of this process carries, and the memory of who was heard. An answer counts
-//! only if it comes from the node that was meant and from the one process of it that lives.
+//! only if it comes from the node that was meant and from the one process of it that lives. And whether this process may stand for election:
+//! a copy of a live member, which its peers refuse, must not.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::entry_batch::EntryError;
 use super::incarnations::{Incarnations, SecondIncarnation};
-use super::peer::{PeerAddress, PeerError, PeerTransport};
+use super::peer::{PeerAddress, PeerError, PeerRpcKind, PeerTransport};
 use super::publisher::Publication;
 use super::rpc::{self, PeerRefusal, RequestHeader, Responder, Rpc, RpcDecodeError};
 use super::types::RaftNodeId;
@@ -26,6 +28,8 @@ pub(crate) struct PeerIdentity {
     incarnations: Mutex<Incarnations>,
     /// When a leader was last heard since this process started; what the disk remembers of one does not count.
     leader_heard: Mutex<Option<Instant>>,
+    /// From when on this process may stand for election; nothing until its peers have been asked whether it is the one of its id.
+    stands_from: watch::Sender<Option<Instant>>,
 }
 
 impl PeerIdentity {
@@ -38,6 +42,7 @@ impl PeerIdentity {
             publication,
             incarnations: Mutex::default(),
             leader_heard: Mutex::default(),
+            stands_from: watch::Sender::default(),
         }
     }
 
@@ -50,6 +55,37 @@ impl PeerIdentity {
     pub(crate) fn hear_leader(&self, at: Instant) {
         let mut heard = self.leader_heard.lock();
         *heard = (*heard).max(Some(at));
+        drop(heard);
+        // A leader calls the one process that has the place of this id.
+        self.stands_from.send_if_modified(|stands_from| {
+            let is_news = stands_from.is_none_or(|from| from > at);
+            if is_news {
+                *stands_from = Some(at);
+            }
+            is_news
+        });
+    }
+
+    /// The peers were asked, and refused this process for the sake of another, which counts for `refused_for`; or did not.
+    pub(crate) fn on_peers_asked(&self, now: Instant, refused_for: Option<Duration>) {
+        self.stands_from.send_if_modified(|stands_from| {
+            let from = match refused_for {
+                Some(refused_for) => Some(now + refused_for),
+                None => stands_from.or(Some(now)),
+            };
+            let is_news = *stands_from != from;
+            *stands_from = from;
+            is_news
+        });
+    }
+
+    /// From when on this process may stand for election.
+    pub(crate) fn stands_from(&self) -> watch::Receiver<Option<Instant>> {
+        self.stands_from.subscribe()
+    }
+
+    pub(crate) fn may_stand(&self) -> bool {
+        self.stands_from.borrow().is_some_and(|from| from <= Instant::now())
     }
 
     pub(crate) fn leader_heard_at(&self) -> Option<Instant> {
@@ -64,14 +100,16 @@ impl PeerIdentity {
         Responder { id: self.id, incarnation: self.incarnation }
     }
 
-    /// Notes a sign of life of a peer; an error if it is not the one process of its id.
-    pub(crate) fn hear(&self, id: RaftNodeId, incarnation: Uuid) -> Result<(), PeerRefusal> {
+    /// Notes a peer by what it asked or answered; an error if it is not the one process of its id.
+    pub(crate) fn hear(&self, kind: PeerRpcKind, id: RaftNodeId, incarnation: Uuid) -> Result<(), PeerRefusal> {
         let heard = if id == self.id {
             let own = incarnation == self.incarnation;
             // It is this process that lives.
             own.then_some(()).ok_or(SecondIncarnation { heard_ago: Duration::ZERO, refused_for: Duration::MAX })
-        } else {
+        } else if kind.is_of_members() {
             self.incarnations.lock().hear(Instant::now(), id, incarnation)
+        } else {
+            self.incarnations.lock().check(Instant::now(), id, incarnation)
         };
         heard.map_err(|second| {
             let heard_ago = second.heard_ago.as_millis();
@@ -88,7 +126,7 @@ impl PeerIdentity {
     }
 
     /// Whether a request is for this node, of this cluster, and from who it says.
-    pub(crate) fn admit(&self, header: &RequestHeader) -> Result<(), PeerRefusal> {
+    pub(crate) fn admit(&self, kind: PeerRpcKind, header: &RequestHeader) -> Result<(), PeerRefusal> {
         if let (Some(own), Some(theirs)) = (self.cluster_id(), &header.cluster_id)
             && own != *theirs
         {
@@ -98,7 +136,7 @@ impl PeerIdentity {
         if header.target.is_some_and(|target| target != self.id) {
             return Err(PeerRefusal::NotThisNode(self.id.to_string()));
         }
-        self.hear(header.sender, header.incarnation)
+        self.hear(kind, header.sender, header.incarnation)
     }
 }
 
@@ -148,7 +186,7 @@ impl PeerClient {
         }
         // Whoever dials its own address hears itself.
         if responder != self.identity.responder() {
-            self.identity.hear(responder.id, responder.incarnation)?;
+            self.identity.hear(R::KIND, responder.id, responder.incarnation)?;
         }
         Ok((responder, answer))
     }

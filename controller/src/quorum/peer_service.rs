@@ -136,7 +136,7 @@ impl Inner {
     ) -> Result<Bytes, PeerRefusal> {
         let unreadable = |error: rpc::RpcDecodeError| PeerRefusal::Unreadable(error.to_string());
         let header = RequestHeader::decode(&mut body).map_err(unreadable)?;
-        self.identity.admit(&header)?;
+        self.identity.admit(R::KIND, &header)?;
         let request = rpc::decode_body::<R>(body).map_err(unreadable)?;
         let answer = act(request, header).await?;
         Ok(rpc::encode_answer::<R>(&self.identity.responder(), &answer))

@@ -222,8 +222,11 @@ async fn serve_with_peers(
         return;
     }
     let changes = tokio::spawn(changes.run());
-    let leader_watch =
-        LeaderWatch { raft: raft.clone(), own_id: client.identity.id, transport: Arc::clone(&peers.transport) };
+    let leader_watch = LeaderWatch {
+        raft: raft.clone(),
+        identity: Arc::clone(&client.identity),
+        transport: Arc::clone(&peers.transport),
+    };
     let leader_watch = tokio::spawn(leader_watch.run());
     let admission = Admission {
         raft: raft.clone(),

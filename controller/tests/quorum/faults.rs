@@ -114,6 +114,32 @@ fn a_copied_directory_started_beside_the_original_is_refused() {
 }
 
 #[test]
+fn a_copied_directory_that_is_tried_for_long_takes_no_part_when_the_leader_dies() {
+    const ELSEWHERE: u16 = 20_003;
+    let mut quorum = Quorum::running(3);
+    quorum.register_broker();
+    quorum.create("a");
+    let leader = quorum.leader();
+    // As if somebody started it again and again.
+    quorum.timing.refusal_patience = PATIENCE;
+    let original = quorum.nodes.iter().find(|node| node.number != leader).unwrap();
+    let directory = copy_as_a_kill_leaves_it(original.directory.path());
+    let copy = Controller::launch(quorum.config_at(original, directory.path(), ELSEWHERE)).unwrap();
+    quorum.wait("the copy to have asked for a second", || {
+        (quorum.wires.calls(ELSEWHERE, PeerRpcKind::Probe) >= 25).then_some(())
+    });
+    quorum.kill(leader);
+    quorum.create("b");
+    assert_eq!(quorum.agreed_topics(), ["a", "b"]);
+    for kind in [PeerRpcKind::PreVote, PeerRpcKind::Vote, PeerRpcKind::AppendEntries] {
+        assert_eq!(quorum.wires.calls(ELSEWHERE, kind), 0, "{kind:?}");
+    }
+    copy.abort_handle().abort();
+    let error = copy.ready().err().unwrap();
+    assert!(matches!(error, StartError::Stopped), "{error}");
+}
+
+#[test]
 fn a_second_node_with_the_id_of_a_live_voter_is_refused() {
     let quorum = Quorum::running(3);
     let leader = quorum.leader();
