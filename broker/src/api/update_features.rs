@@ -21,7 +21,7 @@ pub(super) fn handle(call: Call<Administration>, request: UpdateFeaturesRequest)
     let updates: Result<Vec<_>, ApiError> =
         request.feature_updates.iter().map(|update| our_update(version, update)).collect();
     let decide = match updates {
-        Ok(updates) => Decide { updates, validate_only: request.validate_only },
+        Ok(updates) => Decide { updates, validate_only: request.validate_only, ..Decide::default() },
         Err(error) => return call.ready(&answer(version, &request, &Err(error))),
     };
     call.later(async move |call| {

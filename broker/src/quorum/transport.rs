@@ -72,6 +72,6 @@ fn lane(kind: PeerRpcKind) -> Lane {
         PeerRpcKind::AppendEntries | PeerRpcKind::Vote | PeerRpcKind::PreVote | PeerRpcKind::TransferLeader => {
             Lane::Raft
         }
-        PeerRpcKind::SnapshotChunk | PeerRpcKind::Probe | PeerRpcKind::Join => Lane::Bulk,
+        PeerRpcKind::SnapshotChunk | PeerRpcKind::Probe | PeerRpcKind::Join | PeerRpcKind::Features => Lane::Bulk,
     }
 }

@@ -85,7 +85,9 @@ pub use register_broker::{LogState, RegisterBrokerRequest, RegisterBrokerRespons
 pub use report_logs::{LogReport, ReportLogsRequest, ReportLogsResponse, awaits_reports};
 pub use topic_name::{CLUSTER_METADATA_TOPIC, MAX_TOPIC_NAME_LENGTH, check_topic_name};
 pub use unregister_broker::{UnregisterBrokerRequest, UnregisterBrokerResponse};
-pub use update_features::{FeatureUpdate, FeatureUpdateType, UpdateFeaturesRequest, UpdateFeaturesResponse};
+pub use update_features::{
+    ControllerFeatures, FeatureUpdate, FeatureUpdateType, UpdateFeaturesRequest, UpdateFeaturesResponse,
+};
 
 /// The most partitions that one request may create (Kafka's `MAX_PARTITIONS_PER_BATCH`).
 pub const MAX_PARTITIONS_PER_REQUEST: usize = 10_000;
@@ -104,6 +106,9 @@ pub struct Context<'a> {
     pub defaults: &'a Defaults,
 }
 
+/// The levels of each feature that a build can run: lowest, highest. One that is missing it can run at nought alone, which is off.
+pub type SupportedFeatures = BTreeMap<Arc<str>, (i16, i16)>;
+
 /// What the controller's own configuration says about requests that leave it open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Defaults {
@@ -117,8 +122,8 @@ pub struct Defaults {
     pub internal_replication: BTreeMap<Arc<str>, i16>,
     /// `delete.topic.enable`.
     pub delete_topic_enable: bool,
-    /// The levels of each feature that this binary can run: lowest, highest.
-    pub supported_features: BTreeMap<Arc<str>, (i16, i16)>,
+    /// The levels of each feature that this binary can run.
+    pub supported_features: SupportedFeatures,
 }
 
 impl Default for Defaults {

@@ -2,13 +2,15 @@
 //!
 //! Answers to Kafka's `FeatureControlManager.updateFeatures`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 use weir_protocol::error_code::ErrorCode;
+use weir_protocol::ids::BrokerId;
 
-use super::{ApiError, Context, Decision, eligible};
+use super::{ApiError, Context, Decision, SupportedFeatures, eligible};
 use crate::image::{ELIGIBLE_LEADER_REPLICAS_FEATURE, METADATA_VERSION_FEATURE, MetadataImage};
 use crate::record::{FeatureLevelRecord, MetadataRecord};
 
@@ -22,6 +24,20 @@ pub struct UpdateFeaturesRequest {
     pub updates: Vec<FeatureUpdate>,
     /// Whether to check only.
     pub validate_only: bool,
+    /// The controllers beside the active one; it knows them, and not who asks.
+    #[serde(skip)]
+    pub controllers: Vec<ControllerFeatures>,
+}
+
+/// Which features a controller supports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControllerFeatures {
+    /// Its node id.
+    pub controller: BrokerId,
+    /// Its directory id.
+    pub directory_id: Uuid,
+    /// What it says; nothing if it does not answer.
+    pub supported: Option<SupportedFeatures>,
 }
 
 /// The level that one feature should have.
@@ -58,7 +74,7 @@ pub(super) fn decide(
     let mut records = Vec::new();
     for update in &request.updates {
         let outcome = if seen.insert(&update.name) {
-            check(image, update, context).and_then(|()| check_dependency(image, request, update))
+            check(image, request, update, context).and_then(|()| check_dependency(image, request, update))
         } else {
             Err("The feature appears more than once.".to_owned())
         };
@@ -79,18 +95,19 @@ pub(super) fn decide(
     Decision { records, response: Ok(()) }
 }
 
-fn check(image: &MetadataImage, update: &FeatureUpdate, context: &Context<'_>) -> Result<(), String> {
+fn check(
+    image: &MetadataImage,
+    request: &UpdateFeaturesRequest,
+    update: &FeatureUpdate,
+    context: &Context<'_>,
+) -> Result<(), String> {
     let (name, level) = (&update.name, update.level);
     if level < 0 {
         return Err("A feature version cannot be less than 0.".to_owned());
     }
     // A feature that is off needs nobody's support, but metadata.version is never off.
     if level != 0 || &**name == METADATA_VERSION_FEATURE {
-        let range = |features: &BTreeMap<Arc<str>, (i16, i16)>| features.get(name).copied().unwrap_or((0, 0));
-        check_range("Local controller", range(&context.defaults.supported_features), level)?;
-        for broker in image.brokers() {
-            check_range(&format!("Broker {}", broker.id), range(&broker.features), level)?;
-        }
+        check_everybody(image, request, update, context)?;
     }
     let current = image.feature_level(name);
     let upgrade = update.update_type == FeatureUpdateType::Upgrade;
@@ -107,6 +124,27 @@ fn check(image: &MetadataImage, update: &FeatureUpdate, context: &Context<'_>) -
         return Err(
             "Refusing to perform the requested downgrade because it might delete metadata information.".to_owned()
         );
+    }
+    Ok(())
+}
+
+/// Whoever cannot run a level would be lost with it, a voter and its vote too: one that does not answer counts as one that cannot.
+fn check_everybody(
+    image: &MetadataImage,
+    request: &UpdateFeaturesRequest,
+    update: &FeatureUpdate,
+    context: &Context<'_>,
+) -> Result<(), String> {
+    let range = |features: &SupportedFeatures| features.get(&update.name).copied().unwrap_or((0, 0));
+    check_range("Local controller", range(&context.defaults.supported_features), update.level)?;
+    for broker in image.brokers() {
+        check_range(&format!("Broker {}", broker.id), range(&broker.features), update.level)?;
+    }
+    for ControllerFeatures { controller, supported, .. } in &request.controllers {
+        let Some(supported) = supported else {
+            return Err(format!("Controller {controller} does not answer, and may not support this feature."));
+        };
+        check_range(&format!("Controller {controller}"), range(supported), update.level)?;
     }
     Ok(())
 }

@@ -27,6 +27,7 @@ use weir_storage::identity::format_uuid;
 
 use super::broker_watch::BrokerWatch;
 use super::failure::{ControllerFailure, SubmitError};
+use super::feature_survey;
 use super::fencing;
 use super::internal_topics::{InternalTopics, raise_internal_topics};
 use super::log_reports::LogReports;
@@ -255,6 +256,11 @@ impl ActiveController {
             }
             if let ControllerRequest::ReportLogs(request) = &mut submission.request {
                 self.log_reports.complete(std::time::Instant::now(), &batch.image, request);
+            }
+            if let ControllerRequest::UpdateFeatures(request) = &mut submission.request {
+                let server = self.raft.server_metrics();
+                let server = server.borrow_watched();
+                feature_survey::settle(request, server.membership_config.membership(), server.id);
             }
             self.decide_one(&mut batch, submission, next_offset);
         }

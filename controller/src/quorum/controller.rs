@@ -31,7 +31,7 @@ use super::peer::{PeerAddress, PeerTransport};
 use super::peer_service::{PeerService, known_leader};
 use super::publisher::{MetadataPublisher, Publication};
 use super::quorum_state::QuorumStateFile;
-use super::start::{self, Intake, Launched, Progress};
+use super::start::{self, Intake, Launched, PeerAccess, Progress};
 use super::start_error::StartError;
 use super::timing::QuorumTiming;
 use super::types::{ControllerEndpoint, RaftNodeId};
@@ -105,7 +105,7 @@ pub struct Controller {
     submissions: mpsc::Sender<Submission>,
     raft: RaftNode,
     runtime: Handle,
-    peers: Option<(PeerService, MembershipQueue)>,
+    peers: Option<PeerAccess>,
     shared: Shared,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -134,7 +134,7 @@ impl StartAbort {
 impl StartingController {
     /// Answers peers; nothing without any.
     pub fn peer_service(&self) -> Option<PeerService> {
-        self.launched.peers.as_ref().map(|(service, _)| service.clone())
+        self.launched.peers.as_ref().map(|peers| peers.service.clone())
     }
 
     /// The controller's own runtime: what must not wait for data runs there. With peers it drives sockets too.
@@ -231,7 +231,7 @@ impl Controller {
 
     /// Answers peers; nothing without any.
     pub fn peer_service(&self) -> Option<PeerService> {
-        self.peers.as_ref().map(|(service, _)| service.clone())
+        self.peers.as_ref().map(|peers| peers.service.clone())
     }
 
     /// Makes a voter of a node, which becomes a learner first and catches up if it is none (KIP-853, AddRaftVoter).
@@ -254,7 +254,7 @@ impl Controller {
     }
 
     fn membership_queue(&self) -> Result<MembershipQueue, VoterChangeError> {
-        let queue = self.peers.as_ref().map(|(_, queue)| queue.clone());
+        let queue = self.peers.as_ref().map(|peers| peers.changes.clone());
         queue.ok_or_else(|| VoterChangeError::Refused("this node has no controllers configured to reach".into()))
     }
 
@@ -328,11 +328,17 @@ impl Controller {
     /// The future owns all it needs. Dropping it does not withdraw the request.
     pub fn submit(
         &self,
-        request: ControllerRequest,
+        mut request: ControllerRequest,
     ) -> impl Future<Output = Result<ControllerResponse, SubmitError>> + Send + 'static + use<> {
         let submissions = self.submissions.clone();
         let publication = Arc::clone(&self.shared.publication);
+        let survey = self.peers.as_ref().map(|peers| peers.survey.clone());
+        let runtime = self.runtime.clone();
         async move {
+            if let (ControllerRequest::UpdateFeatures(request), Some(survey)) = (&mut request, survey) {
+                // Asked here, so that the loop waits for nobody. A stopping controller answers nothing, which is told below.
+                request.controllers = runtime.spawn(survey.run()).await.unwrap_or_default();
+            }
             let (answer, answered) = oneshot::channel();
             if submissions.send(Submission { request, answer }).await.is_err() {
                 return Err(stopped(&publication));

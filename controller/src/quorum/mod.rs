@@ -35,6 +35,7 @@ mod entry_batch;
 mod failure;
 #[cfg(test)]
 mod failure_tests;
+mod feature_survey;
 mod fencing;
 mod flusher;
 mod formation;

@@ -34,11 +34,13 @@ pub enum PeerRpcKind {
     Probe = 5,
     /// Take me in.
     Join = 6,
+    /// Which levels of features do you support?
+    Features = 7,
 }
 
 impl PeerRpcKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::AppendEntries,
         Self::Vote,
         Self::PreVote,
@@ -46,6 +48,7 @@ impl PeerRpcKind {
         Self::TransferLeader,
         Self::Probe,
         Self::Join,
+        Self::Features,
     ];
 
     /// Whether it is a call of the consensus: whoever makes or answers it acts as a member.

@@ -22,11 +22,12 @@ use super::membership::MembershipQueue;
 use super::peer::{PeerAddress, PeerRpcKind};
 use super::peer_client::PeerIdentity;
 use super::rpc::{
-    self, AppendEntries, Join, PeerRefusal, PreVote, Probe, ProbeAnswer, RequestHeader, RequestVote, Rpc,
+    self, AppendEntries, Features, Join, PeerRefusal, PreVote, Probe, ProbeAnswer, RequestHeader, RequestVote, Rpc,
     SnapshotChunk, SnapshotChunkAnswer, TransferLeader,
 };
 use super::snapshot_receiver::{Received, SnapshotReceiver};
 use super::types::RaftTypes;
+use crate::decide::SupportedFeatures;
 
 /// Calls that are being answered at once; more are told to come again.
 const MAX_CALLS_IN_PROGRESS: usize = 4_096;
@@ -48,6 +49,8 @@ pub(super) struct Inner {
     /// Whom the configuration names as voters, and whether this node may be one.
     pub(super) configured: String,
     pub(super) may_vote: bool,
+    /// What this build can run.
+    pub(super) supported: SupportedFeatures,
     pub(super) in_progress: AtomicUsize,
 }
 
@@ -120,6 +123,7 @@ impl Inner {
             }
             PeerRpcKind::SnapshotChunk => self.handle(body, async |chunk, _| self.take_chunk(chunk).await).await,
             PeerRpcKind::Probe => self.handle(body, async |Probe, _| self.describe().await).await,
+            PeerRpcKind::Features => self.handle(body, async |Features, _| Ok(self.supported.clone())).await,
             PeerRpcKind::Join => {
                 let join =
                     async |request: Join, header: RequestHeader| Ok(self.membership.join(header.sender, request).await);

@@ -21,6 +21,7 @@ use super::admission::Admission;
 use super::broker_watch::BrokerWatch;
 use super::clocks::Clocks;
 use super::controller::{ControllerConfig, PeerConfig};
+use super::feature_survey::FeatureSurvey;
 use super::forming;
 use super::internal_topics::InternalTopics;
 use super::leader_watch::LeaderWatch;
@@ -68,7 +69,15 @@ pub(super) struct Launched {
     pub(super) raft: RaftNode,
     pub(super) runtime: Handle,
     /// With peers.
-    pub(super) peers: Option<(PeerService, MembershipQueue)>,
+    pub(super) peers: Option<PeerAccess>,
+}
+
+/// What peers are answered by, and asked through.
+#[derive(Clone)]
+pub(super) struct PeerAccess {
+    pub(super) service: PeerService,
+    pub(super) changes: MembershipQueue,
+    pub(super) survey: FeatureSurvey,
 }
 
 /// Where the thread reports how far its start is.
@@ -215,9 +224,12 @@ async fn serve_with_peers(
         watch: active.watch.clone(),
         configured: peers.voters.text(),
         may_vote: peers.may_vote,
+        supported: config.defaults.supported_features.clone(),
         in_progress: AtomicUsize::new(0),
     });
-    let launched = Launched { raft: raft.clone(), runtime: Handle::current(), peers: Some((service, queue)) };
+    let survey = FeatureSurvey { raft: raft.clone(), client: client.clone() };
+    let access = PeerAccess { service, changes: queue, survey };
+    let launched = Launched { raft: raft.clone(), runtime: Handle::current(), peers: Some(access) };
     if progress.launched.send(Ok(launched)).is_err() {
         return;
     }

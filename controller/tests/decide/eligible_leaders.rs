@@ -303,7 +303,7 @@ fn a_broker_has_no_minimum_of_its_own() {
 fn finalize(cluster: &mut Cluster, level: i16) -> (Vec<MetadataRecord>, Result<(), weir_controller::decide::ApiError>) {
     let update_type = if level == 0 { FeatureUpdateType::SafeDowngrade } else { FeatureUpdateType::Upgrade };
     let updates = vec![FeatureUpdate { name: FEATURE.into(), level, update_type }];
-    decided!(cluster, UpdateFeatures(UpdateFeaturesRequest { updates, validate_only: false }))
+    decided!(cluster, UpdateFeatures(UpdateFeaturesRequest { updates, ..UpdateFeaturesRequest::default() }))
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! UpdateFeatures.
 
-use weir_controller::decide::{FeatureUpdate, FeatureUpdateType, UpdateFeaturesRequest};
+use uuid::Uuid;
+use weir_controller::decide::{
+    ControllerFeatures, FeatureUpdate, FeatureUpdateType, SupportedFeatures, UpdateFeaturesRequest,
+};
 use weir_controller::record::{FeatureLevelRecord, MetadataRecord};
 use weir_protocol::error_code::ErrorCode;
+use weir_protocol::ids::BrokerId;
 
 use crate::cluster::{Cluster, decided, error, registration};
 use FeatureUpdateType::{SafeDowngrade, UnsafeDowngrade, Upgrade};
@@ -12,7 +16,7 @@ fn update(name: &str, level: i16, update_type: FeatureUpdateType) -> FeatureUpda
 }
 
 fn finalize(updates: Vec<FeatureUpdate>) -> Result<Vec<MetadataRecord>, weir_controller::decide::ApiError> {
-    let request = UpdateFeaturesRequest { updates, validate_only: false };
+    let request = UpdateFeaturesRequest { updates, ..UpdateFeaturesRequest::default() };
     let (records, response) = decided!(Cluster::of(&[1]), UpdateFeatures(request));
     response.map(|()| records)
 }
@@ -69,7 +73,7 @@ fn every_broker_must_support_a_level() {
     cluster.defaults.supported_features.insert("group.version".into(), (0, 1));
     let updates = vec![update("group.version", 1, Upgrade)];
     let (records, response) =
-        decided!(cluster, UpdateFeatures(UpdateFeaturesRequest { updates, validate_only: false }));
+        decided!(cluster, UpdateFeatures(UpdateFeaturesRequest { updates, ..UpdateFeaturesRequest::default() }));
     let message = "Invalid update version 1 for feature group.version. Broker 1 does not support this feature.";
     assert_eq!((records, response), (vec![], Err(error(ErrorCode::InvalidUpdateVersion, message))));
 }
@@ -83,7 +87,7 @@ fn one_broker_of_an_older_version_holds_an_upgrade_back_and_is_named_while_it_is
         cluster.apply(older);
         let to = |level| UpdateFeaturesRequest {
             updates: vec![update("metadata.version", level, Upgrade)],
-            validate_only: false,
+            ..UpdateFeaturesRequest::default()
         };
         let (records, response) = decided!(cluster, UpdateFeatures(to(29)));
         let message = "Invalid update version 29 for feature metadata.version. Broker 2 only supports versions 7-27";
@@ -91,4 +95,43 @@ fn one_broker_of_an_older_version_holds_an_upgrade_back_and_is_named_while_it_is
         let (records, response) = decided!(cluster, UpdateFeatures(to(27)));
         assert_eq!((records.len(), response), (1, Ok(())));
     }
+}
+
+/// What another controller answers, if it does.
+fn controller(id: i32, highest: Option<i16>) -> ControllerFeatures {
+    let supported = highest.map(|highest| SupportedFeatures::from([("metadata.version".into(), (7, highest))]));
+    ControllerFeatures { controller: BrokerId(id), directory_id: Uuid::from_u128(1), supported }
+}
+
+#[test]
+fn a_controller_of_an_older_version_holds_an_upgrade_back_and_so_does_one_that_does_not_answer() {
+    let outcome = |controllers: Vec<ControllerFeatures>| {
+        let updates = vec![update("metadata.version", 29, Upgrade)];
+        let request = UpdateFeaturesRequest { updates, controllers, ..UpdateFeaturesRequest::default() };
+        let (records, response) = decided!(Cluster::of(&[1]), UpdateFeatures(request));
+        response.map(|()| records.len())
+    };
+    let refusal = |reason| {
+        let message = format!("Invalid update version 29 for feature metadata.version. {reason}");
+        Err(error(ErrorCode::InvalidUpdateVersion, &message))
+    };
+    assert_eq!(outcome(vec![controller(8, Some(29)), controller(9, Some(30))]), Ok(1));
+    assert_eq!(
+        outcome(vec![controller(8, Some(29)), controller(9, Some(27))]),
+        refusal("Controller 9 only supports versions 7-27")
+    );
+    assert_eq!(
+        outcome(vec![controller(8, None), controller(9, Some(29))]),
+        refusal("Controller 8 does not answer, and may not support this feature.")
+    );
+}
+
+#[test]
+fn turning_a_feature_off_needs_no_controllers_answer() {
+    let mut cluster = Cluster::of(&[1]);
+    cluster.apply(FeatureLevelRecord { name: "group.version".into(), level: 1 });
+    let updates = vec![update("group.version", 0, SafeDowngrade)];
+    let request = UpdateFeaturesRequest { updates, controllers: vec![controller(9, None)], validate_only: false };
+    let (records, response) = decided!(cluster, UpdateFeatures(request));
+    assert_eq!((records.len(), response), (1, Ok(())));
 }

@@ -18,7 +18,12 @@ use weir_protocol::ids::BrokerId;
 
 pub(crate) const BROKER: BrokerId = BrokerId(1);
 
-const FEATURES: [(&str, i16, i16); 2] = [("metadata.version", 7, 25), ("weir.metadata.version", 1, 1)];
+/// What every build can run unless a test says otherwise.
+pub(crate) const LOWEST_METADATA_VERSION: i16 = 7;
+pub(crate) const HIGHEST_METADATA_VERSION: i16 = 25;
+
+const FEATURES: [(&str, i16, i16); 2] =
+    [("metadata.version", LOWEST_METADATA_VERSION, HIGHEST_METADATA_VERSION), ("weir.metadata.version", 1, 1)];
 
 pub(crate) fn config(directory: &Path) -> ControllerConfig {
     let supported_features = FEATURES.map(|(name, lowest, highest)| (name.into(), (lowest, highest)));

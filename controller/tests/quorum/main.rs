@@ -10,6 +10,7 @@ mod idle;
 mod peers;
 mod proposals;
 mod publishing;
+mod rolling_upgrade;
 mod snapshots;
 mod start;
 mod voters;

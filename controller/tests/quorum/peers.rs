@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 use weir_controller::decide::{ControllerResponse, CreateTopicsRequest};
+use weir_controller::image::METADATA_VERSION_FEATURE;
 use weir_controller::liveness::DialOutcome;
 use weir_controller::quorum::{
     ConfiguredVoters, Controller, ControllerConfig, ControllerEndpoint, LivenessConfig, PeerAddress, PeerConfig,
@@ -22,7 +23,7 @@ use weir_controller::quorum::{
 };
 use weir_protocol::ids::BrokerId;
 
-use crate::cluster::{config, create, register_as};
+use crate::cluster::{HIGHEST_METADATA_VERSION, LOWEST_METADATA_VERSION, config, create, register_as};
 
 /// How long anything that must come may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -191,6 +192,8 @@ pub(crate) struct Node {
     pub(crate) directory: TempDir,
     pub(crate) directory_id: Uuid,
     pub(crate) may_vote: bool,
+    /// The highest `metadata.version` that its build can run.
+    pub(crate) highest_version: i16,
     pub(crate) controller: Option<Arc<Controller>>,
 }
 
@@ -201,6 +204,7 @@ impl Node {
             directory: tempfile::tempdir().unwrap(),
             directory_id: Uuid::new_v4(),
             may_vote: true,
+            highest_version: HIGHEST_METADATA_VERSION,
             controller: None,
         }
     }
@@ -284,12 +288,15 @@ impl Quorum {
             liveness: self.liveness.clone(),
             leader_rebalance_interval: self.leader_rebalance_interval,
         };
+        let mut config = config(directory);
+        let highest = (METADATA_VERSION_FEATURE.into(), (LOWEST_METADATA_VERSION, node.highest_version));
+        config.defaults.supported_features.extend([highest]);
         ControllerConfig {
             node_id: BrokerId(node.number),
             directory_id: node.directory_id,
             endpoints: endpoints(node.number),
             peers: Some(peers),
-            ..config(directory)
+            ..config
         }
     }
 

@@ -17,6 +17,7 @@
 //! here allocates more than a small multiple of what arrived.
 
 mod append_entries;
+mod features;
 mod join;
 mod probe;
 mod snapshot_chunk;
@@ -30,6 +31,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use uuid::Uuid;
 
 pub(crate) use append_entries::AppendEntries;
+pub(crate) use features::Features;
 pub(crate) use join::{Join, JoinAnswer};
 pub(crate) use probe::{Probe, ProbeAnswer};
 pub(crate) use snapshot_chunk::{SnapshotChunk, SnapshotChunkAnswer};

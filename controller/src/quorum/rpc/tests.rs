@@ -111,6 +111,8 @@ fn every_call_survives_the_round_trip_and_no_cut_of_one_is_a_call() {
     let denied = JoinAnswer::Denied("no".into());
     let answers = [JoinAnswer::Joined, JoinAnswer::Pending, JoinAnswer::NotLeader(Some(leader())), denied];
     check(&Join { endpoints: leader().endpoints, to_vote: true }, &answers);
+    let supported = [("group.version".into(), (0, 1)), ("metadata.version".into(), (7, 27))];
+    check(&Features, &[supported.into(), [].into()]);
 }
 
 #[test]
