@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use weir_protocol::error_code::ErrorCode;
 
+use super::readable::OfNewerBuild;
 use super::types::RaftNodeId;
 
 /// What ended the controller.
@@ -31,6 +32,14 @@ pub enum ControllerFailure {
         epoch: u64,
         /// Which record of the entry, and why.
         reason: String,
+    },
+    /// Something in the metadata that this build does not know.
+    #[error("{place}: {found}; this node stops applying metadata here and is fenced")]
+    OfNewerBuild {
+        /// Where it stands.
+        place: String,
+        /// What stands there.
+        found: OfNewerBuild,
     },
     /// A defect: a task of the quorum ended that never should.
     #[error("the quorum ended unexpectedly: {reason}")]

@@ -25,9 +25,11 @@ use weir_storage::file_cache::FileCache;
 use weir_storage::log::{Log, LogLoad, ReadUpperBound, Shutdown};
 
 use super::entry_batch::{self, EntryError, encode_entry, log_id, now_ms};
+use super::readable::OfNewerBuild;
 use super::snapshot_file::{SnapshotId, oldest_snapshot_end};
 use super::tail_check::{Tail, check_tail};
 use super::types::{Entry, LogId};
+use crate::decide::SupportedFeatures;
 
 /// Kafka's id of that topic.
 const CLUSTER_METADATA_TOPIC_ID: Uuid = Uuid::from_u128(1);
@@ -70,6 +72,16 @@ pub enum MetadataLogError {
         /// Which entry it should be.
         offset: i64,
     },
+    /// The log holds an entry that this build does not know.
+    #[error("{segment}, offset {offset}: {found}; this node does not start, and its metadata stay as they are")]
+    OfNewerBuild {
+        /// The file.
+        segment: PathBuf,
+        /// Which entry it is.
+        offset: i64,
+        /// What it holds.
+        found: OfNewerBuild,
+    },
     /// The log begins later than what the snapshot covers.
     #[error(
         "the metadata log {directory} starts at offset {log_start}, but the newest snapshot that can be read covers only what is below {covered}: the records between are missing, so this node does not start"
@@ -102,19 +114,27 @@ impl MetadataLog {
     ///
     /// What it finds is durable once it returns. What the snapshot covers is purged. A log that ends before the snapshot, or that holds another entry where the
     /// snapshot ends, is what a crash leaves while a snapshot replaces a log: it is emptied.
-    pub(crate) fn open(directory: &Path, snapshot: Option<SnapshotId>) -> Result<Self, MetadataLogError> {
+    pub(crate) fn open(
+        directory: &Path,
+        snapshot: Option<SnapshotId>,
+        supported: &SupportedFeatures,
+    ) -> Result<Self, MetadataLogError> {
         let failed = |reason: String| MetadataLogError::Open { directory: directory.to_path_buf(), reason };
         let context = StorageContext::new(directory, Arc::new(FileCache::new(MAX_OPEN_FILES)));
         let covered = snapshot.map_or(0, |snapshot| snapshot.end_offset);
         // Nothing tells how the last process ended, so all that no snapshot covers is read; it is little.
-        let shutdown =
-            match check_tail(directory, to_offset(covered).get()).map_err(|error| failed(error.to_string()))? {
-                Tail::Whole => Shutdown::SameBoot,
-                Tail::Torn => Shutdown::Unclean,
-                Tail::Damaged { segment, position, offset } => {
-                    return Err(MetadataLogError::Damaged { segment, position, offset });
-                }
-            };
+        let shutdown = match check_tail(directory, to_offset(covered).get(), supported)
+            .map_err(|error| failed(error.to_string()))?
+        {
+            Tail::Whole => Shutdown::SameBoot,
+            Tail::Torn => Shutdown::Unclean,
+            Tail::Damaged { segment, position, offset } => {
+                return Err(MetadataLogError::Damaged { segment, position, offset });
+            }
+            Tail::OfNewerBuild { segment, offset, found } => {
+                return Err(MetadataLogError::OfNewerBuild { segment, offset, found });
+            }
+        };
         let log = Log::open(LogLoad {
             dir: directory.to_path_buf(),
             topic_partition: TopicPartition { topic: CLUSTER_METADATA_TOPIC.into(), partition: PartitionIndex(0) },

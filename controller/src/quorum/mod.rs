@@ -49,12 +49,15 @@ mod membership;
 mod membership_codec;
 mod metadata_log;
 mod network;
+#[cfg(test)]
+mod newer_build_tests;
 mod peer;
 mod peer_client;
 mod peer_service;
 mod publisher;
 mod quorum_request;
 mod quorum_state;
+mod readable;
 mod rebalance;
 #[cfg(test)]
 mod recovery_tests;
@@ -83,6 +86,7 @@ pub use peer_service::PeerService;
 pub use publisher::MetadataPublisher;
 pub use quorum_request::{QuorumRequest, QuorumResponse};
 pub use quorum_state::QuorumStateError;
+pub use readable::OfNewerBuild;
 pub use rpc::MAX_PEER_RPC_BYTES;
 pub use snapshot_file::SnapshotError;
 pub use start_error::StartError;

@@ -8,6 +8,7 @@ use super::metadata_log::MetadataLog;
 use super::snapshot_file::{SnapshotFile, SnapshotId, SnapshotWriter};
 use super::state_machine::StateMachine;
 use super::types::{Entry, SnapshotMeta, StoredMembership};
+use crate::decide::SupportedFeatures;
 
 fn blank_entry(index: u64) -> Entry {
     Entry { log_id: log_id(1, index), payload: EntryPayload::Blank }
@@ -16,11 +17,11 @@ fn blank_entry(index: u64) -> Entry {
 #[test]
 fn entries_that_a_killed_process_did_not_flush_are_durable_once_the_log_is_open() {
     let directory = tempfile::tempdir().unwrap();
-    let killed = MetadataLog::open(directory.path(), None).unwrap();
+    let killed = MetadataLog::open(directory.path(), None, &SupportedFeatures::new()).unwrap();
     killed.append([blank_entry(0), blank_entry(1)]).unwrap();
     assert_eq!(killed.fsyncs(), 0);
     drop(killed);
-    let log = MetadataLog::open(directory.path(), None).unwrap();
+    let log = MetadataLog::open(directory.path(), None, &SupportedFeatures::new()).unwrap();
     assert_eq!(log.last().unwrap(), Some(log_id(1, 1)));
     assert_eq!(log.fsyncs(), 1);
     // Whoever asks for it again, as a vote does, finds it done.
@@ -42,7 +43,7 @@ fn a_snapshot_that_is_done_after_a_later_one_was_installed_does_not_take_its_pla
     let later = SnapshotId { end_offset: 42, epoch: 3 };
     let (_sender, meta, received) = empty_snapshot(later);
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-        let mut machine = StateMachine::open(directory.path()).unwrap();
+        let mut machine = StateMachine::open(directory.path(), SupportedFeatures::new()).unwrap();
         let mut builder = machine.get_snapshot_builder().await;
         machine.install_snapshot(&meta, received).await.unwrap();
         let built = builder.build_snapshot().await.unwrap();
@@ -57,8 +58,8 @@ fn a_snapshot_that_cannot_be_read_never_gets_the_name_that_a_start_believes() {
     let (_sender, meta, received) = empty_snapshot(SnapshotId { end_offset: 42, epoch: 3 });
     std::fs::write(&received.path, b"cut").unwrap();
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-        let mut machine = StateMachine::open(directory.path()).unwrap();
+        let mut machine = StateMachine::open(directory.path(), SupportedFeatures::new()).unwrap();
         machine.install_snapshot(&meta, received).await.unwrap_err();
     });
-    assert_eq!(StateMachine::open(directory.path()).unwrap().snapshot_id(), None);
+    assert_eq!(StateMachine::open(directory.path(), SupportedFeatures::new()).unwrap().snapshot_id(), None);
 }

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use bytes::{Bytes, BytesMut};
 
 use super::entry_batch::{self, BatchContent, EntryError};
+use super::readable::{OfNewerBuild, check_error};
 use super::types::{CommittedLeaderId, LogId, StoredMembership};
 
 const SUFFIX: &str = ".checkpoint";
@@ -106,6 +107,14 @@ pub enum SnapshotError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The file holds what this build does not know.
+    #[error("snapshot {path}: {found}; this node does not start, and its metadata stay as they are")]
+    OfNewerBuild {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        found: OfNewerBuild,
+    },
 }
 
 impl SnapshotFile {
@@ -139,19 +148,20 @@ impl SnapshotFile {
     /// Reads the whole file: first the membership, then each change in order.
     pub(crate) fn read(
         &self,
-        mut on_change: impl FnMut(Bytes) -> Result<(), String>,
+        mut on_change: impl FnMut(Bytes) -> Result<(), ReadFailure>,
     ) -> Result<StoredMembership, SnapshotError> {
         let mut position = 0;
         self.read_batches(&mut position, &mut on_change).map_err(|error| match error {
             ReadFailure::Io(source) => SnapshotError::Io { path: self.path.clone(), source },
             ReadFailure::Damaged(reason) => SnapshotError::Damaged { path: self.path.clone(), position, reason },
+            ReadFailure::OfNewerBuild(found) => SnapshotError::OfNewerBuild { path: self.path.clone(), found },
         })
     }
 
     fn read_batches(
         &self,
         position: &mut u64,
-        on_change: &mut impl FnMut(Bytes) -> Result<(), String>,
+        on_change: &mut impl FnMut(Bytes) -> Result<(), ReadFailure>,
     ) -> Result<StoredMembership, ReadFailure> {
         let mut file = BufReader::with_capacity(BUFFER_BYTES, File::open(&self.path)?);
         let mut membership = None;
@@ -163,7 +173,7 @@ impl SnapshotFile {
                 BatchContent::SnapshotHeader if !header => header = true,
                 _ if !header => return Err(ReadFailure::Damaged("it does not start with a snapshot header".into())),
                 BatchContent::SnapshotMembership(stored) => membership = Some(stored),
-                BatchContent::Change(change) => on_change(change).map_err(ReadFailure::Damaged)?,
+                BatchContent::Change(change) => on_change(change)?,
                 BatchContent::SnapshotFooter => {
                     return membership.ok_or_else(|| ReadFailure::Damaged("it names no members".into()));
                 }
@@ -210,9 +220,11 @@ pub(crate) fn oldest_snapshot_end(directory: &Path) -> io::Result<Option<u64>> {
     Ok(snapshots.get(RETAINED_SNAPSHOTS - 1).map(|oldest| oldest.id.end_offset))
 }
 
-enum ReadFailure {
+/// Why reading stopped.
+pub(crate) enum ReadFailure {
     Io(io::Error),
     Damaged(String),
+    OfNewerBuild(OfNewerBuild),
 }
 
 impl From<io::Error> for ReadFailure {
@@ -226,7 +238,13 @@ impl From<io::Error> for ReadFailure {
 
 impl From<EntryError> for ReadFailure {
     fn from(error: EntryError) -> Self {
-        Self::Damaged(error.to_string())
+        check_error(&error).map_or_else(Self::OfNewerBuild, |()| Self::Damaged(error.to_string()))
+    }
+}
+
+impl From<OfNewerBuild> for ReadFailure {
+    fn from(found: OfNewerBuild) -> Self {
+        Self::OfNewerBuild(found)
     }
 }
 

@@ -35,6 +35,7 @@ use super::peer_service::{self, PeerService};
 use super::publisher::Publication;
 use super::quorum_state::QuorumStateFile;
 use super::rebalance::LeaderRebalance;
+use super::snapshot_file::SnapshotFile;
 use super::snapshot_receiver::SnapshotReceiver;
 use super::start_error::StartError;
 use super::state_machine::StateMachine;
@@ -101,8 +102,12 @@ pub(super) fn open(config: &ControllerConfig, node_id: RaftNodeId) -> Result<Ope
     let made = fs::create_dir_all(&directory).and_then(|()| File::open(&config.directory)?.sync_all());
     made.map_err(|source| StartError::Directory { path: directory.clone(), source })?;
     let vote = QuorumStateFile::open(&directory)?;
-    let machine = StateMachine::open(&directory)?;
-    let log = MetadataLog::open(&directory, machine.snapshot_id())?;
+    let supported = &config.defaults.supported_features;
+    // Both are judged before anything is written.
+    let machine = StateMachine::open(&directory, supported.clone())?;
+    let log = MetadataLog::open(&directory, machine.snapshot_id(), supported)?;
+    SnapshotFile::remove_unfinished(&directory)
+        .map_err(|source| StartError::Directory { path: directory.clone(), source })?;
     let last = log.last().map_err(|source| StartError::Directory { path: directory.clone(), source })?;
     let blank = last.is_none();
     if let (true, false, Some(saved)) = (blank, vote.given_without_log(), vote.vote()) {

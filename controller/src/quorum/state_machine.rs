@@ -18,8 +18,12 @@ use weir_protocol::ids::{LeaderEpoch, Offset};
 
 use super::failure::ControllerFailure;
 use super::publisher::Publication;
-use super::snapshot_file::{SnapshotError, SnapshotFile, SnapshotId, SnapshotWriter, remove_older_snapshots};
+use super::readable::{OfNewerBuild, check_change};
+use super::snapshot_file::{
+    ReadFailure, SnapshotError, SnapshotFile, SnapshotId, SnapshotWriter, remove_older_snapshots,
+};
 use super::types::{Entry, LogId, RaftTypes, Snapshot, SnapshotMeta, StoredMembership};
+use crate::decide::SupportedFeatures;
 use crate::image::{MetadataDelta, MetadataImage};
 use crate::record::{decode_change, encode_change};
 
@@ -76,6 +80,8 @@ impl From<CurrentSnapshot> for Snapshot {
 /// openraft's state machine over the metadata image.
 pub(crate) struct StateMachine {
     directory: PathBuf,
+    /// What this build can run.
+    supported: SupportedFeatures,
     applied: Applied,
     publication: Arc<Publication>,
     snapshot: Arc<Mutex<Option<CurrentSnapshot>>>,
@@ -87,18 +93,19 @@ pub(crate) struct StateMachine {
 impl StateMachine {
     /// Loads the newest snapshot of `directory` that can be read. One that is damaged is named and stays for the operator to
     /// look at; the log reaches back to the one before.
-    pub(crate) fn open(directory: &Path) -> Result<Self, SnapshotError> {
-        let list = SnapshotFile::remove_unfinished(directory)
-            .and_then(|()| SnapshotFile::list(directory))
+    pub(crate) fn open(directory: &Path, supported: SupportedFeatures) -> Result<Self, SnapshotError> {
+        let list = SnapshotFile::list(directory)
             .map_err(|source| SnapshotError::Io { path: directory.to_path_buf(), source })?;
         let mut loaded = None;
         let mut first_error = None;
         for file in list {
-            match load(&file) {
+            match load(&file, &supported) {
                 Ok(applied) => {
                     loaded = Some((applied, file));
                     break;
                 }
+                // Nothing is wrong with it: the one before would do as little.
+                Err(error @ SnapshotError::OfNewerBuild { .. }) => return Err(error),
                 Err(error) => {
                     tracing::error!(%error, "a metadata snapshot cannot be used; trying the one before");
                     first_error.get_or_insert(error);
@@ -115,6 +122,7 @@ impl StateMachine {
         };
         Ok(Self {
             directory: directory.to_path_buf(),
+            supported,
             publication: Arc::new(Publication::new(applied.image.clone())),
             applied,
             snapshot: Arc::new(Mutex::new(snapshot)),
@@ -139,8 +147,7 @@ impl StateMachine {
     }
 
     /// Records why nothing is applied any more; openraft stops at the error that is returned.
-    fn refuse(&self, log_id: LogId, reason: String) -> io::Error {
-        let failure = ControllerFailure::Replay { offset: log_id.index(), epoch: term_of(log_id), reason };
+    fn refuse(&self, failure: ControllerFailure) -> io::Error {
         let error = io::Error::new(io::ErrorKind::InvalidData, failure.to_string());
         self.publication.fail(failure);
         error
@@ -165,8 +172,32 @@ impl StateMachine {
     }
 }
 
-/// Applies one entry to the staged state; the reason if it cannot be applied.
-fn stage(staged: &mut Applied, delta: &mut MetadataDelta, entry: Entry) -> Result<usize, String> {
+/// Why an entry cannot be applied.
+enum Refusal {
+    OfNewerBuild(OfNewerBuild),
+    Impossible(String),
+}
+
+impl Refusal {
+    fn of(self, log_id: LogId) -> ControllerFailure {
+        let (offset, epoch) = (log_id.index(), term_of(log_id));
+        match self {
+            Self::OfNewerBuild(found) => {
+                let place = format!("the metadata record at offset {offset} (epoch {epoch})");
+                ControllerFailure::OfNewerBuild { place, found }
+            }
+            Self::Impossible(reason) => ControllerFailure::Replay { offset, epoch, reason },
+        }
+    }
+}
+
+/// Applies one entry to the staged state.
+fn stage(
+    staged: &mut Applied,
+    delta: &mut MetadataDelta,
+    entry: Entry,
+    supported: &SupportedFeatures,
+) -> Result<usize, Refusal> {
     let mut bytes = 0;
     match entry.payload {
         EntryPayload::Blank => {}
@@ -175,11 +206,12 @@ fn stage(staged: &mut Applied, delta: &mut MetadataDelta, entry: Entry) -> Resul
         }
         EntryPayload::Normal(change) => {
             bytes = change.0.len();
-            let records = decode_change(&change.0).map_err(|error| error.to_string())?;
+            check_change(&change.0, supported).map_err(Refusal::OfNewerBuild)?;
+            let records = decode_change(&change.0).map_err(|error| Refusal::Impossible(error.to_string()))?;
             for (position, record) in records.iter().enumerate() {
-                delta
-                    .apply(&mut staged.image, record)
-                    .map_err(|error| format!("record {position} of the entry, {record:?}: {error}"))?;
+                delta.apply(&mut staged.image, record).map_err(|error| {
+                    Refusal::Impossible(format!("record {position} of the entry, {record:?}: {error}"))
+                })?;
             }
         }
     }
@@ -188,11 +220,13 @@ fn stage(staged: &mut Applied, delta: &mut MetadataDelta, entry: Entry) -> Resul
 }
 
 /// Rebuilds the applied state from a snapshot.
-fn load(file: &SnapshotFile) -> Result<Applied, SnapshotError> {
+fn load(file: &SnapshotFile, supported: &SupportedFeatures) -> Result<Applied, SnapshotError> {
     let mut applied = Applied::default();
     applied.membership = file.read(|change| {
-        for record in decode_change(&change).map_err(|error| error.to_string())? {
-            applied.image.apply(&record).map_err(|error| format!("{record:?}: {error}"))?;
+        check_change(&change, supported)?;
+        for record in decode_change(&change).map_err(|error| ReadFailure::Damaged(error.to_string()))? {
+            let impossible = |error| ReadFailure::Damaged(format!("{record:?}: {error}"));
+            applied.image.apply(&record).map_err(impossible)?;
         }
         Ok(())
     })?;
@@ -221,7 +255,8 @@ impl RaftStateMachine<RaftTypes> for StateMachine {
         while let Some(next) = entries.next().await {
             let (entry, responder) = next?;
             let log_id = entry.log_id;
-            let bytes = stage(&mut staged, &mut delta, entry).map_err(|reason| self.refuse(log_id, reason))?;
+            let bytes = stage(&mut staged, &mut delta, entry, &self.supported);
+            let bytes = bytes.map_err(|refusal| self.refuse(refusal.of(log_id)))?;
             self.count(bytes);
             responders.extend(responder);
             unpublished += 1;
@@ -249,20 +284,25 @@ impl RaftStateMachine<RaftTypes> for StateMachine {
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: SnapshotFile) -> io::Result<()> {
-        let (directory, expected) = (self.directory.clone(), meta.clone());
+        let (directory, expected, supported) = (self.directory.clone(), meta.clone(), self.supported.clone());
+        let place = format!("the metadata snapshot {}", snapshot.id);
         // Aside, for heartbeats are answered on this thread.
         let installed = tokio::task::spawn_blocking(move || {
+            let failed = |source| SnapshotError::Io { path: snapshot.path.clone(), source };
             // Read before it gets the name under which the next start believes it.
-            let applied = load(&snapshot).map_err(io::Error::other)?;
+            let applied = load(&snapshot, &supported)?;
             if applied.meta() != expected {
                 let held = applied.meta();
-                return Err(io::Error::other(format!("snapshot {} holds {held}, not {expected}", snapshot.id)));
+                return Err(failed(io::Error::other(format!("it holds {held}, not {expected}"))));
             }
-            let file = snapshot.install_into(&directory)?;
-            remove_older_snapshots(&directory)?;
+            let file = snapshot.install_into(&directory).map_err(failed)?;
+            remove_older_snapshots(&directory).map_err(failed)?;
             Ok((file, applied))
         });
-        let (file, applied) = installed.await.map_err(io::Error::other)??;
+        let (file, applied) = installed.await.map_err(io::Error::other)?.map_err(|error| match error {
+            SnapshotError::OfNewerBuild { found, .. } => self.refuse(ControllerFailure::OfNewerBuild { place, found }),
+            error => io::Error::other(error),
+        })?;
         let delta = MetadataDelta::between(&self.applied.image, &applied.image);
         *self.snapshot.lock() = Some(CurrentSnapshot { meta: meta.clone(), file });
         self.publication.publish(&delta, applied.image.clone());

@@ -12,14 +12,16 @@ use super::metadata_log::MetadataLog;
 use super::quorum_state::QuorumStateFile;
 use super::state_machine::StateMachine;
 use super::types::RaftTypes;
+use crate::decide::SupportedFeatures;
 
 struct OnDisk;
 
 impl StoreBuilder<RaftTypes, LogStore, StateMachine, TempDir> for OnDisk {
     async fn build(&self) -> Result<(TempDir, LogStore, StateMachine), StorageError<RaftTypes>> {
         let directory = tempfile::tempdir().unwrap();
-        let machine = StateMachine::open(directory.path()).unwrap();
-        let log = Arc::new(MetadataLog::open(directory.path(), machine.snapshot_id()).unwrap());
+        let machine = StateMachine::open(directory.path(), SupportedFeatures::new()).unwrap();
+        let log = MetadataLog::open(directory.path(), machine.snapshot_id(), &SupportedFeatures::new()).unwrap();
+        let log = Arc::new(log);
         let vote = Arc::new(Mutex::new(QuorumStateFile::open(directory.path()).unwrap()));
         Ok((directory, LogStore::new(log, vote).unwrap(), machine))
     }

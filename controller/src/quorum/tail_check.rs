@@ -1,4 +1,4 @@
-//! Tells a torn tail from a damaged log, before the log is opened.
+//! Tells a torn tail from a damaged log, and from one that a newer build wrote, before the log is opened.
 //!
 //! Owns one judgement. A crash can leave the last entry incomplete: it was never acknowledged, and opening the log cuts it
 //! off. But where intact entries stand *behind* a bad one the disk has spoilt what was acknowledged, and cutting there would
@@ -12,6 +12,8 @@ use bytes::BytesMut;
 use weir_protocol::records::batch::{self, BatchHeader};
 
 use super::entry_batch::{LOG_OVERHEAD, batch_size};
+use super::readable::{OfNewerBuild, check_batch};
+use crate::decide::SupportedFeatures;
 
 /// Where the magic byte stands in a batch.
 const MAGIC_AT: usize = 16;
@@ -27,17 +29,22 @@ pub(crate) enum Tail {
     Torn,
     /// They do not end: an intact entry follows one that is not.
     Damaged { segment: PathBuf, position: u64, offset: i64 },
+    /// This build cannot read the entry at this offset.
+    OfNewerBuild { segment: PathBuf, offset: i64, found: OfNewerBuild },
 }
 
 /// Judges the entries of `directory` from `covered` on.
-pub(crate) fn check_tail(directory: &Path, covered: i64) -> io::Result<Tail> {
+pub(crate) fn check_tail(directory: &Path, covered: i64, supported: &SupportedFeatures) -> io::Result<Tail> {
     let segments = segments(directory)?;
     let first = segments.partition_point(|(base, _)| *base <= covered).saturating_sub(1);
     let mut expected = None;
     for (at, (base, path)) in segments.iter().enumerate().skip(first) {
         let expected = expected.get_or_insert(*base);
-        let mut walk = Walk::open(path)?;
+        let mut walk = Walk::open(path, supported)?;
         let intact = *base == *expected && walk.advance_to_end(expected, covered)?;
+        if let Some(found) = walk.unreadable {
+            return Ok(Tail::OfNewerBuild { segment: path.clone(), offset: *expected, found });
+        }
         if intact {
             continue;
         }
@@ -66,23 +73,26 @@ fn segments(directory: &Path) -> io::Result<Vec<(i64, PathBuf)>> {
 }
 
 /// A walk over the batches of one segment.
-struct Walk {
+struct Walk<'a> {
+    supported: &'a SupportedFeatures,
     file: io::BufReader<File>,
     /// Where the batch begins that comes next.
     position: u64,
     remaining: u64,
     batch: BytesMut,
+    /// What ended it, if it is the work of a newer build.
+    unreadable: Option<OfNewerBuild>,
 }
 
-impl Walk {
-    fn open(path: &Path) -> io::Result<Self> {
+impl<'a> Walk<'a> {
+    fn open(path: &Path, supported: &'a SupportedFeatures) -> io::Result<Self> {
         let file = File::open(path)?;
         let remaining = file.metadata()?.len();
         let file = io::BufReader::with_capacity(BUFFER_BYTES, file);
-        Ok(Self { file, position: 0, remaining, batch: BytesMut::new() })
+        Ok(Self { supported, file, position: 0, remaining, batch: BytesMut::new(), unreadable: None })
     }
 
-    /// Walks while batches are intact; whether that was to the end. CRCs are checked from `covered` on.
+    /// Walks while batches are intact and this build can read them; whether that was to the end. They are looked into from `covered` on.
     fn advance_to_end(&mut self, expected: &mut i64, covered: i64) -> io::Result<bool> {
         while self.remaining > 0 {
             let mut overhead = [0; LOG_OVERHEAD];
@@ -101,8 +111,14 @@ impl Walk {
             else {
                 return Ok(false);
             };
-            if header.base_offset >= covered && batch::verify_crc(&self.batch).is_err() {
-                return Ok(false);
+            if header.base_offset >= covered {
+                if batch::verify_crc(&self.batch).is_err() {
+                    return Ok(false);
+                }
+                self.unreadable = check_batch(&self.batch.split().freeze(), self.supported).err();
+                if self.unreadable.is_some() {
+                    return Ok(false);
+                }
             }
             *expected = header.next_offset();
             self.position += size as u64;
@@ -156,7 +172,7 @@ mod tests {
 
     fn judge(directory: &Path, bytes: &[u8], covered: i64) -> Tail {
         fs::write(directory.join("00000000000000000000.log"), bytes).unwrap();
-        check_tail(directory, covered).unwrap()
+        check_tail(directory, covered, &SupportedFeatures::new()).unwrap()
     }
 
     #[test]

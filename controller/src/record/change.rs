@@ -45,16 +45,33 @@ pub fn encode_change(records: &[MetadataRecord]) -> Result<Bytes, EncodeError> {
 /// Decodes the records of one Raft entry.
 pub fn decode_change(bytes: &[u8]) -> Result<Vec<MetadataRecord>, DecodeError> {
     let mut input = Reader::new(bytes);
-    let records = input.uvarint()? as usize;
-    if records > MAX_CHANGE_RECORDS {
-        return Err(DecodeError::TooManyRecords { records });
-    }
+    let records = count(&mut input)?;
     // The smallest record takes five bytes, so the count cannot ask for more memory than a multiple of what arrived.
     let mut change = Vec::with_capacity(records.min(input.remaining() / 5));
     for _ in 0..records {
-        let len = input.uvarint()? as usize;
-        change.push(MetadataRecord::decode(input.take(len)?)?);
+        change.push(MetadataRecord::decode(framed(&mut input)?)?);
     }
     input.finish()?;
     Ok(change)
+}
+
+/// Looks at each record of a change as it is framed.
+pub(crate) fn for_each_framed(
+    bytes: &[u8],
+    mut look: impl FnMut(&[u8]) -> Result<(), DecodeError>,
+) -> Result<(), DecodeError> {
+    let mut input = Reader::new(bytes);
+    (0..count(&mut input)?).try_for_each(|_| look(framed(&mut input)?))
+}
+
+fn count(input: &mut Reader<'_>) -> Result<usize, DecodeError> {
+    match input.uvarint()? as usize {
+        records if records > MAX_CHANGE_RECORDS => Err(DecodeError::TooManyRecords { records }),
+        records => Ok(records),
+    }
+}
+
+fn framed<'a>(input: &mut Reader<'a>) -> Result<&'a [u8], DecodeError> {
+    let len = input.uvarint()? as usize;
+    input.take(len)
 }

@@ -14,6 +14,10 @@ pub struct FeatureLevelRecord {
     pub level: i16,
 }
 
+impl FeatureLevelRecord {
+    pub(crate) const RECORD_TYPE: u16 = <Self as RecordBody>::TYPE;
+}
+
 impl RecordBody for FeatureLevelRecord {
     const TYPE: u16 = 12;
     const MAX_VERSION: u16 = 0;

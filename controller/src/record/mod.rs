@@ -22,6 +22,7 @@ pub use broker::{
     BrokerEndpoint, BrokerFeature, BrokerRegistrationChangeRecord, FenceBrokerRecord, RegisterBrokerRecord,
     UnfenceBrokerRecord, UnregisterBrokerRecord,
 };
+pub(crate) use change::for_each_framed;
 pub use change::{MAX_CHANGE_BYTES, MAX_CHANGE_RECORDS, decode_change, encode_change};
 pub use cluster::ClusterIdRecord;
 pub use config::{ConfigRecord, ConfigResourceType};
@@ -81,16 +82,17 @@ macro_rules! metadata_records {
                 match self { $(Self::$variant(body) => body.write(version, out),)* }
             }
 
+            /// The newest version of a type that this build reads.
+            fn max_version(record_type: u16) -> Option<u16> {
+                match record_type {
+                    $(<$body as RecordBody>::TYPE => Some(<$body as RecordBody>::MAX_VERSION),)*
+                    _ => None,
+                }
+            }
+
             fn read_body(record_type: u16, version: u16, input: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 match record_type {
-                    $(<$body as RecordBody>::TYPE => {
-                        if version > <$body as RecordBody>::MAX_VERSION {
-                            return Err(DecodeError::UnknownVersion {
-                                record_type, version, max_version: <$body as RecordBody>::MAX_VERSION,
-                            });
-                        }
-                        <$body as RecordBody>::read(version, input).map(Self::$variant)
-                    })*
+                    $(<$body as RecordBody>::TYPE => <$body as RecordBody>::read(version, input).map(Self::$variant),)*
                     _ => Err(DecodeError::UnknownType { record_type, version }),
                 }
             }
@@ -166,15 +168,15 @@ impl MetadataRecord {
     /// Reads one record from bytes that hold exactly one.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);
-        let frame_version = input.uvarint()?;
-        if frame_version != FRAME_VERSION {
-            return Err(DecodeError::UnknownFrameVersion { frame_version });
-        }
-        let record_type = input.uvarint_u16()?;
-        let version = input.uvarint_u16()?;
+        let (record_type, version) = read_head(&mut input)?;
         let record = Self::read_body(record_type, version, &mut input)?;
         input.finish()?;
         Ok(record)
+    }
+
+    /// The type of the record that begins here, if this build knows it in that version; its body is not looked at.
+    pub(crate) fn known_type(bytes: &[u8]) -> Result<u16, DecodeError> {
+        read_head(&mut Reader::new(bytes)).map(|(record_type, _)| record_type)
     }
 
     fn write_framed(&self, out: &mut Writer) {
@@ -183,6 +185,23 @@ impl MetadataRecord {
         out.uvarint(u32::from(self.record_type()));
         out.uvarint(u32::from(version));
         self.write_body(version, out);
+    }
+}
+
+/// What stands before a record's body: its type and version, both known.
+fn read_head(input: &mut Reader<'_>) -> Result<(u16, u16), DecodeError> {
+    let frame_version = input.uvarint()?;
+    if frame_version != FRAME_VERSION {
+        return Err(DecodeError::UnknownFrameVersion { frame_version });
+    }
+    let record_type = input.uvarint_u16()?;
+    let version = input.uvarint_u16()?;
+    match MetadataRecord::max_version(record_type) {
+        None => Err(DecodeError::UnknownType { record_type, version }),
+        Some(max_version) if version > max_version => {
+            Err(DecodeError::UnknownVersion { record_type, version, max_version })
+        }
+        Some(_) => Ok((record_type, version)),
     }
 }
 
@@ -292,4 +311,11 @@ pub enum DecodeError {
         /// How many it claims.
         records: usize,
     },
+}
+
+impl DecodeError {
+    /// Whether the bytes are whole, and mean something to another build.
+    pub(crate) fn is_of_newer_build(&self) -> bool {
+        matches!(self, Self::UnknownFrameVersion { .. } | Self::UnknownType { .. } | Self::UnknownVersion { .. })
+    }
 }

@@ -385,7 +385,20 @@ impl Quorum {
 
     /// Registers a broker with whoever leads.
     pub(crate) fn register_broker(&self) {
-        self.submit_until_done("a broker registered", |controller| register_as(controller).into());
+        self.register_broker_of(HIGHEST_METADATA_VERSION);
+    }
+
+    /// The same of a build that can run `metadata.version` up to this.
+    pub(crate) fn register_broker_of(&self, highest_version: i16) {
+        self.submit_until_done("a broker registered", |controller| {
+            let mut request = register_as(controller);
+            for feature in &mut request.features {
+                if &*feature.name == METADATA_VERSION_FEATURE {
+                    feature.max_supported_level = highest_version;
+                }
+            }
+            request.into()
+        });
     }
 
     /// Creates a topic with whoever leads, trying until it is there; how long that took.

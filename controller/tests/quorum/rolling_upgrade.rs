@@ -1,11 +1,16 @@
-//! Controllers of two builds: the level of a feature rises once the last of them can run it.
+//! Controllers of two builds: the level of a feature rises once the last of them can run it, and then none that cannot takes part.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
 
 use weir_controller::decide::{ControllerResponse, FeatureUpdate, FeatureUpdateType, UpdateFeaturesRequest};
 use weir_controller::image::METADATA_VERSION_FEATURE;
+use weir_controller::quorum::{CLUSTER_METADATA_FOLDER, Controller, MetadataLogError, StartError};
 use weir_protocol::error_code::ErrorCode;
 
 use crate::cluster::HIGHEST_METADATA_VERSION;
-use crate::peers::Quorum;
+use crate::peers::{Node, Quorum};
 
 /// The level that only the newer build can run.
 const NEWER: i16 = HIGHEST_METADATA_VERSION + 1;
@@ -61,4 +66,37 @@ fn a_level_waits_for_the_last_voter_of_an_older_build_and_names_it_here_or_away(
     assert_eq!(quorum.finalize(NEWER), Ok(()));
     let level = |number| quorum.node(number).controller().image().feature_level(METADATA_VERSION_FEATURE);
     quorum.wait("the level on every node", || (1..=3).all(|number| level(number) == NEWER).then_some(()));
+}
+
+/// Every file of a stopped node's metadata, and what it holds.
+fn files(node: &Node) -> BTreeMap<PathBuf, Vec<u8>> {
+    let files = fs::read_dir(node.directory.path().join(CLUSTER_METADATA_FOLDER)).unwrap();
+    files.map(|file| file.unwrap().path()).map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+}
+
+#[test]
+fn a_node_of_an_older_build_does_not_start_behind_a_finalized_level_and_the_others_go_on() {
+    let mut quorum = Quorum::running(3);
+    for number in 1..=3 {
+        quorum.restart_with(number, NEWER);
+    }
+    assert_eq!(quorum.finalize(NEWER), Ok(()));
+    let level = |number| quorum.node(number).controller().image().feature_level(METADATA_VERSION_FEATURE);
+    quorum.wait("the level on every node", || (1..=3).all(|number| level(number) == NEWER).then_some(()));
+    let old = quorum.leader();
+    quorum.stop(old);
+    quorum.node_mut(old).highest_version = HIGHEST_METADATA_VERSION;
+    let before = files(quorum.node(old));
+    let error = Controller::start(quorum.config_of(quorum.node(old))).err().unwrap();
+    assert!(matches!(error, StartError::Log(MetadataLogError::OfNewerBuild { .. })), "{error}");
+    let said = error.to_string();
+    let named =
+        format!("metadata.version to level {NEWER}, and this build runs levels 7 to {HIGHEST_METADATA_VERSION}");
+    assert!(said.contains(&named) && said.contains("upgrade this node"), "{said}");
+    assert!(files(quorum.node(old)) == before, "the start that was refused changed the metadata");
+    quorum.register_broker_of(NEWER);
+    quorum.create("meanwhile");
+    quorum.node_mut(old).highest_version = NEWER;
+    quorum.start(old);
+    assert_eq!(quorum.agreed_topics(), ["meanwhile"]);
 }
