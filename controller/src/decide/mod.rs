@@ -22,6 +22,7 @@ mod config_effects;
 mod create_partitions;
 mod create_topics;
 mod delete_topics;
+mod elect_leaderless;
 mod elect_leaders;
 mod election;
 mod eligible;
@@ -71,6 +72,7 @@ pub use config_changes::{AlterConfigsResponse, ResourceResult};
 pub use create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsResult, NewPartitions};
 pub use create_topics::{CreateTopicResult, CreateTopicsRequest, CreateTopicsResponse, CreatedTopic, NewTopic};
 pub use delete_topics::{DeleteTopicResult, DeleteTopicsRequest, DeleteTopicsResponse, DeletedTopic, TopicRef};
+pub use elect_leaderless::{ElectLeaderlessRequest, ElectLeaderlessResponse};
 pub use elect_leaders::{ElectLeadersRequest, ElectLeadersResponse, ElectionType, PartitionElectionResult};
 pub use fence_broker::{FenceBrokerRequest, FenceBrokerResponse};
 pub use form_cluster::{FormClusterRequest, FormClusterResponse};
@@ -223,6 +225,8 @@ requests! {
     AllocateProducerIds(AllocateProducerIdsRequest) -> AllocateProducerIdsResponse = allocate_producer_ids::decide;
     /// Elect leaders because someone asks for it.
     ElectLeaders(ElectLeadersRequest) -> ElectLeadersResponse = elect_leaders::decide;
+    /// Elect leaders where there are none.
+    ElectLeaderless(ElectLeaderlessRequest) -> ElectLeaderlessResponse = elect_leaderless::decide;
     /// A leader asks for another ISR.
     AlterPartition(AlterPartitionRequest) -> AlterPartitionResponse = alter_partition::decide;
     /// Give partitions other replicas.

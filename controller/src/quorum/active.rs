@@ -30,6 +30,7 @@ use super::failure::{ControllerFailure, SubmitError};
 use super::feature_survey;
 use super::fencing;
 use super::internal_topics::{InternalTopics, raise_internal_topics};
+use super::leaderless::{LeaderlessElections, elect_leaderless};
 use super::log_reports::LogReports;
 use super::publisher::Publication;
 use super::rebalance::{LeaderRebalance, return_leaderships};
@@ -53,7 +54,7 @@ const MAX_SUBMISSIONS_PER_PROPOSAL: usize = 4_096;
 const MAX_RECORDS_PER_PROPOSAL: usize = 20_000;
 
 /// Of a change that is made in parts, the records of each.
-const RECORDS_OF_A_PART: usize = 50_000;
+pub(super) const RECORDS_OF_A_PART: usize = 50_000;
 
 pub(crate) type RaftNode = Raft<RaftTypes, StateMachine>;
 
@@ -100,6 +101,8 @@ pub(crate) struct ActiveController {
     pub(crate) watch: Option<Arc<BrokerWatch>>,
     /// When leaderships return.
     pub(crate) rebalance: LeaderRebalance,
+    /// When partitions without a leader are looked for.
+    pub(crate) leaderless: LeaderlessElections,
     /// When internal topics are looked at.
     pub(crate) internal_topics: InternalTopics,
     /// What brokers have said of logs that nobody leads.
@@ -115,9 +118,9 @@ struct Batch {
 }
 
 impl Batch {
-    /// What is proposed: one change. What a departing broker means for partitions may be too much for one; it is a list of
-    /// partitions that each stand for themselves, with the broker's own record at its end, so that whoever is interrupted decides
-    /// on the rest anew.
+    /// What is proposed: one change. What a broker that departs or arrives means for partitions may be too much for one; it is a list of
+    /// partitions that each stand for themselves. The broker's own record is at its end if the broker departs, so that whoever is
+    /// interrupted decides on the rest anew; else at its beginning, and `leaderless` looks for the rest.
     fn changes(&self) -> Result<Vec<Bytes>, EncodeError> {
         let whole = encode_change(&self.records);
         match (&whole, self.decided.as_slice()) {
@@ -130,7 +133,12 @@ impl Batch {
 }
 
 fn is_divisible(request: &ControllerRequest) -> bool {
-    matches!(request, ControllerRequest::FenceBroker(_) | ControllerRequest::UnregisterBroker(_))
+    matches!(
+        request,
+        ControllerRequest::FenceBroker(_)
+            | ControllerRequest::UnregisterBroker(_)
+            | ControllerRequest::BrokerHeartbeat(_)
+    )
 }
 
 impl ActiveController {
@@ -171,6 +179,10 @@ impl ActiveController {
                 }
                 () = until(self.rebalance.due()) => {
                     return_leaderships(&mut self).await;
+                    continue;
+                }
+                () = until(self.leaderless.due()) => {
+                    elect_leaderless(&mut self).await;
                     continue;
                 }
                 () = until(self.internal_topics.due()) => {
@@ -309,6 +321,7 @@ impl ActiveController {
                 return Ok(());
             }
         };
+        let in_parts = changes.len() > 1;
         let written = tokio::select! {
             written = self.write_all(changes, term) => written,
             () = self.until_quorum_is_lost() => Err(SubmitError::NotController { leader: None }),
@@ -323,6 +336,9 @@ impl ActiveController {
             Err(error) => {
                 // Its entry may be in the log, and is settled before anything else is decided.
                 self.term.settle_anew();
+                if in_parts {
+                    self.leaderless.look_soon(std::time::Instant::now());
+                }
                 answer_all(batch.decided, |_| Err(error.clone()));
             }
         }

@@ -8,7 +8,7 @@
 //! | `active` | the active controller's loop: decide, propose once, answer |
 //! | `term` | when the active controller may decide, what it begins its term with, whether it still leads |
 //! | `broker_watch`, `fencing` | which brokers live, with a clock and dials; what becomes of those that do not |
-//! | `rebalance` | leaderships that return to their preferred replicas |
+//! | `rebalance`, `leaderless` | leaderships that return to their preferred replicas; partitions that were left without a leader |
 //! | `state_machine`, `publisher` | the applied image, and who hears of its changes |
 //! | `log_store`, `metadata_log`, `flusher` | the Raft log: a storage log `__cluster_metadata-0`, fsynced before it counts |
 //! | `quorum_state` | the vote |
@@ -43,6 +43,7 @@ mod forming;
 mod incarnations;
 mod internal_topics;
 mod leader_watch;
+mod leaderless;
 mod log_reports;
 mod log_store;
 mod membership;

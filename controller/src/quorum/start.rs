@@ -25,6 +25,7 @@ use super::feature_survey::FeatureSurvey;
 use super::forming;
 use super::internal_topics::InternalTopics;
 use super::leader_watch::LeaderWatch;
+use super::leaderless::LeaderlessElections;
 use super::log_reports::LogReports;
 use super::log_store::LogStore;
 use super::membership::{MembershipChanges, MembershipQueue, acknowledged_ago};
@@ -167,6 +168,7 @@ async fn serve(config: ControllerConfig, opened: Opened, intake: Intake, progres
         watch,
         log_reports: LogReports::default(),
         rebalance: LeaderRebalance::new(config.peers.as_ref().and_then(|peers| peers.leader_rebalance_interval)),
+        leaderless: LeaderlessElections::default(),
         internal_topics: InternalTopics::default(),
     };
     match (client, &config.peers) {

@@ -68,6 +68,7 @@ impl ActiveController {
             watch.on_active(&self.publication.image());
         }
         self.rebalance.on_active(std::time::Instant::now());
+        self.leaderless.look_soon(std::time::Instant::now());
         self.look_at_internal_topics();
         self.log_reports.clear();
     }
@@ -76,6 +77,7 @@ impl ActiveController {
     pub(super) fn end_leading(&mut self) {
         self.term.begin_again = None;
         self.rebalance.on_inactive();
+        self.leaderless.on_inactive();
         self.internal_topics.on_inactive();
         self.log_reports.clear();
         if let Some(watch) = &self.watch {

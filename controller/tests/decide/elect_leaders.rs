@@ -1,6 +1,6 @@
-//! ElectLeaders.
+//! ElectLeaders and ElectLeaderless.
 
-use weir_controller::decide::{ApiError, ElectLeadersRequest, ElectionType};
+use weir_controller::decide::{ApiError, ElectLeaderlessRequest, ElectLeadersRequest, ElectionType};
 use weir_controller::record::{MetadataRecord, PartitionChangeRecord};
 use weir_protocol::error_code::ErrorCode;
 use weir_protocol::ids::{BrokerId, PartitionIndex, TopicPartition};
@@ -77,4 +77,17 @@ fn unknown_partitions_are_named() {
 fn a_request_for_all_answers_for_those_that_needed_it() {
     let (records, outcomes) = elect(&mut cluster(), ElectionType::Preferred, None);
     assert_eq!((records.len(), outcomes), (1, vec![Ok(()), Err(ErrorCode::PreferredLeaderNotAvailable.into())]));
+}
+
+#[test]
+fn partitions_that_were_left_without_a_leader_get_one_as_many_at_a_time_as_is_asked_for() {
+    let mut cluster = Cluster::of(&[1, 2]).with_topic("orders", ORDERS, &[&[1], &[1], &[1], &[2]]).fence(2);
+    for index in [0, 1, 2, 3] {
+        let change = PartitionChangeRecord::new(ORDERS, PartitionIndex(index));
+        cluster.apply(PartitionChangeRecord { leader: Some(BrokerId::NONE), ..change });
+    }
+    let mut elect = || decided!(cluster, ElectLeaderless(ElectLeaderlessRequest { limit: 2 })).1;
+    assert_eq!([elect(), elect(), elect()], [2, 1, 0]);
+    let leaders = [0, 1, 2, 3].map(|index| cluster.leadership(ORDERS, index).0);
+    assert_eq!(leaders, [1, 1, 1, -1]);
 }

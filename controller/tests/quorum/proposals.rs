@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use weir_controller::decide::{
-    ControllerRequest, ControllerResponse, CreateTopicsRequest, FenceBrokerRequest, NewTopic,
+    BrokerHeartbeatRequest, ControllerRequest, ControllerResponse, CreateTopicsRequest, FenceBrokerRequest, NewTopic,
 };
 use weir_controller::record::MAX_CHANGE_RECORDS;
 use weir_protocol::error_code::ErrorCode;
+use weir_protocol::ids::Offset;
 
 use crate::cluster::{BROKER, Cluster, create};
 
@@ -89,7 +90,7 @@ fn requests_that_are_too_large_together_are_proposed_apart() {
 }
 
 #[test]
-fn a_broker_that_leads_more_partitions_than_a_change_holds_is_fenced_all_the_same() {
+fn a_broker_that_leads_more_partitions_than_a_change_holds_is_fenced_and_serves_again_all_the_same() {
     let cluster = Cluster::new();
     const PARTITIONS_OF_A_TOPIC: usize = 10_000;
     let topics = MAX_CHANGE_RECORDS / PARTITIONS_OF_A_TOPIC + 1;
@@ -99,9 +100,24 @@ fn a_broker_that_leads_more_partitions_than_a_change_holds_is_fenced_all_the_sam
     let broker_epoch = cluster.controller.image().broker(BROKER).unwrap().epoch;
     let answer = cluster.submit(FenceBrokerRequest { broker: BROKER, broker_epoch }.into()).unwrap();
     assert_eq!(answer, ControllerResponse::FenceBroker(Ok(())));
-    let image = cluster.controller.image();
-    assert!(image.broker(BROKER).unwrap().fenced);
-    let partitions = || image.topics().flat_map(|topic| topic.partitions());
-    assert_eq!(partitions().count(), topics * PARTITIONS_OF_A_TOPIC);
-    assert_eq!(partitions().filter(|(_, partition)| partition.has_leader()).count(), 0);
+    let led = || {
+        let image = cluster.controller.image();
+        let partitions = image.topics().flat_map(|topic| topic.partitions());
+        partitions.filter(|(_, partition)| partition.has_leader()).count()
+    };
+    assert!(cluster.controller.image().broker(BROKER).unwrap().fenced);
+    assert_eq!(led(), 0);
+    let heartbeat = BrokerHeartbeatRequest {
+        broker: BROKER,
+        broker_epoch,
+        current_metadata_offset: Offset(broker_epoch.get()),
+        want_fence: false,
+        want_shut_down: false,
+        offline_log_dirs: Vec::new(),
+        cordoned_log_dirs: None,
+    };
+    let answer = cluster.submit(heartbeat.into());
+    assert!(matches!(answer, Ok(ControllerResponse::BrokerHeartbeat(Ok(state))) if !state.is_fenced), "{answer:?}");
+    assert!(!cluster.controller.image().broker(BROKER).unwrap().fenced);
+    assert_eq!(led(), topics * PARTITIONS_OF_A_TOPIC);
 }
