@@ -71,6 +71,6 @@ fn code_of(error: &VoterChangeError) -> ErrorCode {
         // Kafka has no code for the last one: the set without it is no set of voters.
         VoterChangeError::VoterNotFound(_) | VoterChangeError::LastVoter(_) => ErrorCode::VoterNotFound,
         VoterChangeError::TimedOut(_) => ErrorCode::RequestTimedOut,
-        VoterChangeError::Refused(_) => ErrorCode::InvalidRequest,
+        VoterChangeError::NoMajority { .. } | VoterChangeError::Refused(_) => ErrorCode::InvalidRequest,
     }
 }

@@ -84,6 +84,13 @@ pub(crate) struct LoopCounters {
     pub(crate) proposals: AtomicU64,
 }
 
+/// What is proposed one after the other: decisions, and changes of the membership.
+#[derive(Debug, Default)]
+pub(crate) struct Proposing {
+    /// A change of the membership was given up while its entry may be in the log; it is settled before anything else is decided.
+    pub(crate) unsettled: bool,
+}
+
 /// The loop of the active controller.
 pub(crate) struct ActiveController {
     pub(crate) raft: RaftNode,
@@ -92,7 +99,7 @@ pub(crate) struct ActiveController {
     pub(crate) submissions: mpsc::Receiver<Submission>,
     pub(crate) counters: Arc<LoopCounters>,
     /// Held from a decision to its commit, and by changes of the membership.
-    pub(crate) proposing: Arc<Mutex<()>>,
+    pub(crate) proposing: Arc<Mutex<Proposing>>,
     /// With peers: how long a majority may be silent before this node no longer says that it leads.
     pub(crate) quorum_loss: Option<Duration>,
     /// The term in which this node leads, and how far it has begun.
@@ -229,7 +236,11 @@ impl ActiveController {
         let mut alone = 0usize;
         while !waiting.is_empty() {
             let proposing = Arc::clone(&self.proposing);
-            let _no_change_of_members = proposing.lock().await;
+            // No change of the members meanwhile.
+            let mut proposing = proposing.lock().await;
+            if std::mem::take(&mut proposing.unsettled) {
+                self.term.settle_anew();
+            }
             let term = match self.deciding_term().await {
                 Ok(term) => term,
                 Err(error) => {

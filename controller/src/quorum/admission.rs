@@ -1,8 +1,9 @@
 //! A node with peers becomes part of their quorum.
 //!
 //! Owns the rounds of asking: it probes whom the configuration names, does what `formation` decides, and asks the leader to
-//! be taken in until it is a member as configured. It is over once that is so and a leader is known. The start is ready
-//! when the image has caught up to what was committed when the leader was first heard. Asking is also how a node learns
+//! be taken in until it is a member as configured. From then on it asks only while no leader is heard for long: the node may have
+//! been removed or forgotten meanwhile, and whoever leads does not call a node that is no member. It joins without a vote then, for
+//! its vote may be what was taken from it. The start is ready when the image has caught up to what was committed when the leader was first heard. Asking is also how a node learns
 //! that it should not start: its peers are another cluster's, or another process has its ids.
 
 use std::sync::Arc;
@@ -33,6 +34,9 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(12);
 /// How long after a round the next begins.
 const ROUND_INTERVAL: Duration = Duration::from_millis(100);
 
+/// The same for a node that was a member.
+const LOST_ROUND_INTERVAL: Duration = Duration::from_secs(1);
+
 /// How often it is looked whether a start is ready, when nothing else tells.
 const READY_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -62,6 +66,8 @@ struct Rounds {
     /// Since when every round says so.
     refused_since: Option<Instant>,
     reported: Option<Instant>,
+    /// It was a member as configured once, and what it is now somebody may have wanted.
+    was_settled: bool,
 }
 
 /// What a round of asking found.
@@ -84,10 +90,28 @@ impl Admission {
         };
         let started = outcome.is_ok();
         ready(outcome);
-        while started && !self.settled(&rounds) {
+        if !started {
+            return;
+        }
+        while !self.settled(&rounds) {
             self.round(&mut rounds).await;
             tokio::time::sleep(ROUND_INTERVAL).await;
         }
+        rounds.was_settled = true;
+        loop {
+            tokio::time::sleep(self.peers.timing.lost_sight / 2).await;
+            while self.has_lost_sight() {
+                self.round(&mut rounds).await;
+                tokio::time::sleep(LOST_ROUND_INTERVAL).await;
+            }
+        }
+    }
+
+    /// Whether nobody has led this node for long. Whoever has nobody to lead it votes or waits; asking costs little.
+    fn has_lost_sight(&self) -> bool {
+        let leads = self.raft.server_metrics().borrow_watched().state == ServerState::Leader;
+        let heard = self.client.identity.leader_heard_at();
+        !leads && heard.is_none_or(|heard| heard.elapsed() >= self.peers.timing.lost_sight)
     }
 
     /// Waits until this node leads or follows, and its image has caught up.
@@ -267,7 +291,8 @@ impl Admission {
 
     async fn join(&self, rounds: &mut Rounds, leader: Option<PeerAddress>) {
         let Some(leader) = leader.filter(|leader| leader.id != Some(self.client.identity.id)) else { return };
-        let request = Join { endpoints: self.endpoints.clone(), to_vote: self.peers.may_vote };
+        let to_vote = self.peers.may_vote && !rounds.was_settled;
+        let request = Join { endpoints: self.endpoints.clone(), to_vote };
         match self.client.call(leader, &request, JOIN_TIMEOUT).await {
             Ok((_, JoinAnswer::Joined)) => rounds.joined = true,
             Ok((_, JoinAnswer::Pending | JoinAnswer::NotLeader(_))) => {}

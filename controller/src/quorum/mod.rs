@@ -44,6 +44,7 @@ mod incarnations;
 mod internal_topics;
 mod leader_watch;
 mod leaderless;
+mod learners;
 mod log_reports;
 mod log_store;
 mod membership;

@@ -221,7 +221,8 @@ async fn serve_with_peers(
     progress: Progress,
 ) {
     let raft = active.raft.clone();
-    let (changes, queue) = MembershipChanges::new(raft.clone(), peers.voters.clone(), Arc::clone(&active.proposing));
+    let proposing = Arc::clone(&active.proposing);
+    let (changes, queue) = MembershipChanges::new(raft.clone(), peers.voters.clone(), &peers.timing, proposing);
     let service = PeerService::new(peer_service::Inner {
         runtime: Handle::current(),
         identity: Arc::clone(&client.identity),

@@ -21,6 +21,10 @@ pub struct QuorumTiming {
     /// How long a start takes no for an answer (another cluster, another live process of this id) before it fails: what is
     /// just being restarted may still hold on to the past.
     pub refusal_patience: Duration,
+    /// How long a node hears of no active controller before it asks whether it is still a member.
+    pub lost_sight: Duration,
+    /// How long a member without a vote may be silent before it is forgotten; one that comes back joins again.
+    pub learner_patience: Duration,
 }
 
 impl Default for QuorumTiming {
@@ -33,6 +37,9 @@ impl Default for QuorumTiming {
             election_timeout_max: Duration::from_millis(600),
             formation_grace: Duration::from_secs(2),
             refusal_patience: Duration::from_secs(3),
+            lost_sight: Duration::from_secs(10),
+            // Kafka's patience with an observer.
+            learner_patience: Duration::from_secs(300),
         }
     }
 }

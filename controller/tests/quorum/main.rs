@@ -7,6 +7,7 @@ mod failure;
 mod faults;
 
 mod idle;
+mod membership;
 mod peers;
 mod proposals;
 mod publishing;
