@@ -11,6 +11,8 @@ pub mod fetch_session;
 pub mod group;
 mod group_log;
 pub mod http;
+#[cfg(test)]
+mod kernel_thread;
 mod lifecycle;
 mod log_dir_moves;
 pub mod logging;

@@ -12,6 +12,7 @@ use weir_storage::log::{AppendInfo, AppendOrigin, Log};
 
 use super::role::{Leadership, Role, Tenure};
 use super::{Partition, PartitionError};
+use crate::replication::LeaderState;
 
 /// Whose records they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,14 +108,13 @@ impl Partition {
         if info.duplicate {
             return Ok(info);
         }
-        let moved = {
+        let high_watermark = {
             let mut state = state.lock();
-            // Read under the lock, so that what the state is told never goes back.
-            let log_end = log.log_end_offset();
-            let own_end = if info.needs_fsync { log.recovery_point() } else { log_end };
-            state.on_log(log_end, own_end, self.local.now_ms())
+            let own_end = if info.needs_fsync { log.recovery_point() } else { log.log_end_offset() };
+            self.tell_log(&mut state, log, own_end, self.local.now_ms());
+            state.high_watermark()
         };
-        self.advance(log, moved);
+        self.advance(log, Some(high_watermark));
         self.local.appended().notify(&self.key());
         Ok(info)
     }
@@ -139,20 +139,33 @@ impl Partition {
     fn follow_flush(&self) {
         let tenure = self.tenure.read();
         let Some(log) = &self.opened_log() else { return };
-        let moved = match &tenure.role {
+        let high_watermark = match &tenure.role {
             Role::Sole => Some(log.recovery_point()),
-            Role::Leader(leadership) => leadership.known().and_then(|state| {
+            Role::Leader(leadership) => leadership.known().map(|state| {
                 let mut state = state.lock();
-                state.on_log(log.log_end_offset(), log.recovery_point(), self.local.now_ms())
+                self.tell_log(&mut state, log, log.recovery_point(), self.local.now_ms());
+                state.high_watermark()
             }),
             Role::Idle | Role::Follower => None,
         };
-        self.advance(log, moved);
+        self.advance(log, high_watermark);
     }
 
-    /// Moves the high watermark, and wakes whoever waits for it.
-    pub(super) fn advance(&self, log: &Log, moved: Option<Offset>) {
-        let Some(high_watermark) = moved.filter(|moved| *moved > log.high_watermark()) else { return };
+    /// Tells the leadership how far its log reaches by now, and how much of it counts.
+    pub(super) fn tell_log(&self, state: &mut LeaderState, log: &Log, own_end: Offset, now_ms: i64) {
+        // Read while the state is locked, so that what it is told never goes back.
+        let log_end = log.log_end_offset();
+        if log_end < state.log_end() {
+            let (was, partition) = (state.log_end(), self.topic_partition());
+            tracing::error!(%partition, %log_end, %was, "the log of a leader is shorter than it was: this is a bug");
+        }
+        state.on_log(log_end, own_end, now_ms);
+    }
+
+    /// Moves the log's high watermark, if it is not there yet, and wakes whoever waits for it. A leader gives its own whether or not it has
+    /// just moved: what a log was not told once, because its disk did not answer, it is told the next time.
+    pub(super) fn advance(&self, log: &Log, high_watermark: Option<Offset>) {
+        let Some(high_watermark) = high_watermark.filter(|it| *it > log.high_watermark()) else { return };
         log.set_high_watermark(high_watermark);
         self.local.committed().notify(&self.key());
     }

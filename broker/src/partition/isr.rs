@@ -32,8 +32,12 @@ impl Partition {
         let Some((state, log)) = known.filter(|_| tenure.registration.leader_epoch == leader_epoch) else {
             return ProposalOutcome::Superseded;
         };
-        let (outcome, moved) = state.lock().on_answer(asked, answer, self.local.now_ms());
-        self.advance(&log, moved);
+        let (outcome, high_watermark) = {
+            let mut state = state.lock();
+            let (outcome, _) = state.on_answer(asked, answer, self.local.now_ms());
+            (outcome, state.high_watermark())
+        };
+        self.advance(&log, Some(high_watermark));
         outcome
     }
 

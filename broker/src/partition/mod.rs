@@ -67,7 +67,8 @@ pub struct Partition {
     topic: Arc<TopicState>,
     index: PartitionIndex,
     local: Arc<LocalBroker>,
-    /// Replaced by a move to another directory.
+    /// Replaced by a move to another directory while the tenure is held for writing: whoever acts under the tenure opens the log first,
+    /// and reads here again once it has the tenure.
     log: ArcSwapOption<Log>,
     /// Where the log was cut since a move last looked; `i64::MAX` if it was not.
     cut: AtomicI64,
@@ -297,9 +298,11 @@ impl Partition {
     /// The end of what `reader` may be told of. Refused to a consumer while a new leader does not know how far an earlier one has
     /// told (KIP-207).
     pub fn readable_end(&self, reader: Reader) -> Result<Offset, PartitionError> {
-        let log = &self.log()?;
+        let log = self.log()?;
         let Reader::Consumer { isolation, .. } = reader else { return Ok(log.log_end_offset()) };
+        drop(log);
         let tenure = self.tenure.read();
+        let log = &self.log()?;
         if let Some(leadership) = tenure.leadership() {
             let state = leadership.state(log, &tenure, self.terms(), &self.local).lock();
             if state.told_high_watermark().is_none() {

@@ -19,29 +19,32 @@ impl Partition {
         fetch: &FollowerFetch,
         image: &MetadataImage,
     ) -> Result<Option<EpochEnd>, ReadFailure> {
-        let log = &self.log().map_err(ReadFailure::from)?;
+        self.log().map_err(ReadFailure::from)?;
         let tenure = self.tenure.read();
+        // While the tenure is held it is not replaced: what it was before may be a log that nobody has any more.
+        let log = &self.log().map_err(ReadFailure::from)?;
         tenure.check_leadership(fetch.current_leader_epoch)?;
         let not_followed = || PartitionError::from(ErrorCode::NotLeaderOrFollower);
         let leadership = tenure.leadership().ok_or_else(not_followed)?;
         let common = epoch_end(log, fetch.last_fetched_epoch);
         let state = leadership.state(log, &tenure, self.terms(), &self.local);
-        let (outcome, moved, has_deleted) = {
+        let (outcome, high_watermark, has_deleted) = {
             let mut state = state.lock();
             let follower = state.followers().iter().find(|follower| follower.broker() == fetch.broker);
             let has_deleted = follower.is_some_and(|follower| follower.log_start_offset() < fetch.log_start_offset);
             let now_ms = self.local.now_ms();
             let candidate = candidate(image, &tenure.registration, fetch.broker);
             // What is appended can be fetched before whoever appended it has said so here.
-            let moved = state.on_log(log.log_end_offset(), Offset::NONE, now_ms);
-            (state.on_fetch(now_ms, fetch, log.log_start_offset(), common, candidate), moved, has_deleted)
+            self.tell_log(&mut state, log, Offset::NONE, now_ms);
+            let outcome = state.on_fetch(now_ms, fetch, log.log_start_offset(), common, candidate);
+            (outcome, state.high_watermark(), has_deleted)
         };
+        self.advance(log, Some(high_watermark));
         let effects = outcome.map_err(|refusal| ReadFailure {
             error: PartitionError::new(refusal.error_code(), refusal),
             high_watermark: log.high_watermark(),
             log_start_offset: log.log_start_offset(),
         })?;
-        self.advance(log, effects.high_watermark.or(moved));
         drop(tenure);
         if has_deleted {
             // Somebody may wait until records are deleted for good.
@@ -56,8 +59,9 @@ impl Partition {
     /// Deletes the records below `before`, as far as they are committed, and has the followers do the same.
     pub fn delete_records(&self, before: Offset) -> Result<(), PartitionError> {
         self.refuse_if_cut_off()?;
-        let log = &self.log()?;
+        self.log()?;
         let tenure = self.tenure.read();
+        let log = &self.log()?;
         tenure.check_leadership(LeaderEpoch::NONE)?;
         log.advance_log_start_offset(before)?;
         if tenure.leadership().is_some() {
@@ -68,8 +72,9 @@ impl Partition {
 
     /// Where the logs of all replicas that `is_alive` start: what lies below is deleted for good.
     pub fn low_watermark(&self, is_alive: impl Fn(BrokerId) -> bool) -> Result<Offset, PartitionError> {
-        let log = &self.log()?;
+        self.log()?;
         let tenure = self.tenure.read();
+        let log = &self.log()?;
         tenure.check_leadership(LeaderEpoch::NONE)?;
         let start = log.log_start_offset();
         Ok(match tenure.leadership() {

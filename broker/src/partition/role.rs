@@ -215,8 +215,9 @@ impl Partition {
 
     /// Opens the log, and begins what its role needs of it.
     pub(crate) fn open(&self) -> Result<(), PartitionError> {
-        let log = &self.log()?;
+        self.log()?;
         let tenure = self.tenure.read();
+        let log = &self.log()?;
         if let Some(leadership) = tenure.leadership() {
             let state = leadership.state(log, &tenure, self.terms(), &self.local);
             let high_watermark = state.lock().high_watermark();
@@ -230,21 +231,20 @@ impl Partition {
         let tenure = self.tenure.read();
         let Some(log) = &self.opened_log() else { return };
         let now_ms = self.local.now_ms();
-        let (moved, is_pending) = match &tenure.role {
+        let (high_watermark, is_pending) = match &tenure.role {
             Role::Leader(leadership) => {
                 let mut state = leadership.state(log, &tenure, self.terms(), &self.local).lock();
-                let mut moved = Some(state.high_watermark());
-                moved = state.on_metadata(&tenure.registration, now_ms).or(moved);
-                moved = state.set_min_insync(self.terms().min_insync, now_ms).or(moved);
+                state.on_metadata(&tenure.registration, now_ms);
+                state.set_min_insync(self.terms().min_insync, now_ms);
                 for broker in tenure.registration.replicas.iter().filter(|broker| **broker != self.local.id()) {
-                    moved = state.on_broker(*broker, candidate(image, &tenure.registration, *broker), now_ms).or(moved);
+                    state.on_broker(*broker, candidate(image, &tenure.registration, *broker), now_ms);
                 }
-                (moved, state.proposal().is_some())
+                (Some(state.high_watermark()), state.proposal().is_some())
             }
             Role::Sole => (Some(Self::sole_high_watermark(log)), false),
             Role::Idle | Role::Follower => (None, false),
         };
-        self.advance(log, moved);
+        self.advance(log, high_watermark);
         drop(tenure);
         if is_pending {
             self.local.want_isr(self.clone());

@@ -145,6 +145,11 @@ impl LeaderState {
         self.leader_epoch
     }
 
+    /// Where the leader's log ends, as far as this has been told.
+    pub fn log_end(&self) -> Offset {
+        self.log_end
+    }
+
     /// Everything below is on every replica that is in sync.
     pub fn high_watermark(&self) -> Offset {
         self.high_watermark
@@ -194,11 +199,11 @@ impl LeaderState {
     }
 
     /// The leader's log has grown to `log_end`, or what counts of it to `own_end`: followers may fetch all of it, but the high watermark
-    /// stays behind what the leader itself has flushed where the topic asks for that.
+    /// stays behind what the leader itself has flushed where the topic asks for that. A log never shrinks while it leads: what a caller
+    /// knows of an earlier end says nothing new.
     pub fn on_log(&mut self, log_end: Offset, own_end: Offset, now_ms: i64) -> Option<Offset> {
-        assert!(log_end >= self.log_end, "a leader's log never shrinks within its epoch");
-        self.log_end = log_end;
-        self.own_end = self.own_end.max(own_end).min(log_end);
+        self.log_end = self.log_end.max(log_end);
+        self.own_end = self.own_end.max(own_end).min(self.log_end);
         self.advance_high_watermark(now_ms)
     }
 

@@ -108,6 +108,17 @@ fn the_high_watermark_never_goes_back() {
 }
 
 #[test]
+fn an_earlier_end_of_the_log_takes_nothing_back() {
+    let mut leader = leader(&[1, 2]);
+    leader.on_append(Offset(110), 1);
+    assert_eq!(fetch(&mut leader, 2, 2, 110).high_watermark, Some(Offset(110)));
+    assert_eq!(leader.on_log(Offset(105), Offset(105), 3), None);
+    assert_eq!([leader.log_end(), leader.high_watermark()], [Offset(110); 2]);
+    leader.on_append(Offset(111), 4);
+    assert_eq!(fetch(&mut leader, 5, 2, 111).high_watermark, Some(Offset(111)));
+}
+
+#[test]
 fn a_new_leader_tells_no_high_watermark_before_it_covers_what_it_took_over() {
     let mut leader = leader(&[1, 2, 3]);
     fetch(&mut leader, 1, 2, 100);

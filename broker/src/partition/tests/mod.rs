@@ -4,5 +4,6 @@ mod cut_off;
 mod failover;
 mod following;
 mod leading;
+mod moving;
 mod roles;
 mod world;
