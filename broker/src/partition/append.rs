@@ -7,9 +7,11 @@ use std::io;
 use std::sync::Arc;
 
 use weir_protocol::error_code::ErrorCode;
-use weir_protocol::ids::{LeaderEpoch, Offset};
+use weir_protocol::ids::{LeaderEpoch, Offset, ProducerId};
+use weir_protocol::records::batch::BatchHeader;
 use weir_storage::log::{AppendInfo, AppendOrigin, Log};
 
+use super::refusals::Refusals;
 use super::role::{Leadership, Role, Tenure};
 use super::{Partition, PartitionError};
 use crate::replication::LeaderState;
@@ -44,8 +46,21 @@ impl Partition {
         acks_all: bool,
         now_ms: i64,
     ) -> Result<Appended, PartitionError> {
+        if origin == ProduceOrigin::Client
+            && self.refusals.is_recent(|| self.local.now_ms())
+            && self.lacks_what_came_before(records)
+        {
+            return Err(Refusals::send_again());
+        }
         let appended = self.try_append(records, origin, acks_all, now_ms);
         appended.map_err(|error| self.refusals.told(error, self.local.now_ms()))
+    }
+
+    /// Whether a batch is not the first of its producer, and the log has none of that.
+    fn lacks_what_came_before(&self, batch: &[u8]) -> bool {
+        let header =
+            BatchHeader::parse(batch).ok().filter(|header| header.has_producer_id() && header.base_sequence > 0);
+        header.is_some_and(|header| self.log().is_ok_and(|log| !log.knows_producer(ProducerId(header.producer_id))))
     }
 
     fn try_append(

@@ -59,6 +59,11 @@ impl Log {
         state.producers.producers().map(view).collect()
     }
 
+    /// Whether something is known of this producer; where the disk does not answer it may be.
+    pub fn knows_producer(&self, id: ProducerId) -> bool {
+        self.lock_answering().map_or(true, |state| state.producers.entry(id).is_some())
+    }
+
     /// Forgets producers that were silent for longer than `producer.id.expiration.ms`; returns how many.
     pub fn remove_expired_producers(&self, now_ms: i64) -> usize {
         let expiration_ms = self.producer_id_expiration_ms.load(std::sync::atomic::Ordering::Relaxed);

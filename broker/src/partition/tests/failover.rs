@@ -65,6 +65,26 @@ fn a_batch_that_overtakes_one_that_was_refused_is_asked_for_again_and_not_called
 }
 
 #[test]
+fn a_producer_whose_first_batch_was_refused_is_not_taken_from_its_second() {
+    let mut world = World::new();
+    world.set_isr(&[1]);
+    let produce = |world: &World, sequence| {
+        let appended = world.append(1, batch(1, Some(sequence)), true);
+        appended.map(|appended| appended.info.first_offset.get()).map_err(|error| error.code)
+    };
+    assert_eq!(produce(&world, 0), Err(ErrorCode::NotEnoughReplicas));
+    world.set_isr(&[1, 2, 3]);
+    assert_eq!(produce(&world, 1), Err(ErrorCode::NotLeaderOrFollower));
+    assert_eq!([0, 1].map(|sequence| produce(&world, sequence)), [Ok(0), Ok(1)]);
+}
+
+#[test]
+fn a_producer_of_which_nothing_is_known_begins_anywhere_where_nothing_was_refused() {
+    let world = World::new();
+    assert!(world.append(1, batch(1, Some(7)), true).is_ok());
+}
+
+#[test]
 fn a_batch_that_was_cut_is_not_taken_for_a_repetition() {
     let mut world = World::new();
     world.append(1, batch(1, Some(0)), true).unwrap();
