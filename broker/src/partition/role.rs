@@ -147,6 +147,10 @@ impl Leadership {
 impl Partition {
     /// The metadata says something new of this partition, or of the brokers that replicate it. Waits for appends under way, but not
     /// for longer than `patience`: on a disk that does not answer an append lasts as long as that does. Nothing if it was too long.
+    ///
+    /// A registration of the broker, or a role that was held up, is acted on by the newest metadata, and older ones may still be on their
+    /// way: a registration that is older than the one known says nothing of who leads. Whoever acts on the change goes by
+    /// [`Self::registration`].
     pub(crate) fn take_role(
         self: &Arc<Self>,
         registration: Arc<PartitionRegistration>,
@@ -154,6 +158,8 @@ impl Partition {
         patience: Duration,
     ) -> Option<RoleChange> {
         let mut tenure = self.tenure.try_write_for(patience)?;
+        let is_older = registration.partition_epoch < tenure.registration.partition_epoch;
+        let registration = if is_older { Arc::clone(&tenure.registration) } else { registration };
         let next = Tenure::new(registration, self.local.member(), self.local.acts(image) && !self.is_gone());
         let same_epoch = tenure.registration.leader_epoch == next.registration.leader_epoch
             && tenure.broker_epoch == next.broker_epoch;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use ahash::AHashMap;
-use weir_controller::image::{MetadataImage, PartitionRegistration};
+use weir_controller::image::MetadataImage;
 
 use super::fetchers::{Fetchers, Shared};
 use super::log_reports::LogReports;
@@ -97,8 +97,8 @@ impl Control {
     fn retry_roles(&mut self) {
         if !self.waiting.is_empty() {
             let image = (self.surroundings.image)();
-            for (partition, registration, role) in self.waiting.retry(&image) {
-                self.act(&partition, &registration, role);
+            for (partition, role) in self.waiting.retry(&image) {
+                self.act(&partition, role);
             }
         }
     }
@@ -136,17 +136,22 @@ impl Control {
         for (partition, registration) in change.changed {
             self.log_reports.note(&partition, &registration);
             if let Some(role) = self.waiting.take(&partition, &registration, image) {
-                self.act(&partition, &registration, role);
+                self.act(&partition, role);
             }
         }
     }
 
-    fn act(&mut self, partition: &Arc<Partition>, registration: &PartitionRegistration, change: RoleChange) {
+    fn act(&mut self, partition: &Arc<Partition>, change: RoleChange) {
         let key = partition.key();
         self.watch_followers(partition);
+        if change == RoleChange::None {
+            return;
+        }
+        // Only this thread changes it. It may be newer than what the change came with.
+        let registration = partition.registration();
         match change {
-            RoleChange::None => return,
-            RoleChange::Follows => self.fetchers.follow(partition, registration),
+            RoleChange::None => {}
+            RoleChange::Follows => self.fetchers.follow(partition, &registration),
             RoleChange::Leads | RoleChange::Idles => self.fetchers.unfollow(&key),
         }
         let groups = (*partition.topic().name == *OFFSETS_TOPIC).then(|| self.surroundings.groups.upgrade()).flatten();

@@ -58,10 +58,7 @@ impl WaitingRoles {
     }
 
     /// Takes what can be taken by now, as `image` has it.
-    pub(super) fn retry(
-        &mut self,
-        image: &MetadataImage,
-    ) -> Vec<(Arc<Partition>, Arc<PartitionRegistration>, RoleChange)> {
+    pub(super) fn retry(&mut self, image: &MetadataImage) -> Vec<(Arc<Partition>, RoleChange)> {
         self.leaving.retain(|partition| !partition.leave(Duration::ZERO));
         let mut taken = Vec::new();
         self.taking.retain(|key, partition| {
@@ -70,7 +67,7 @@ impl WaitingRoles {
             };
             match partition.take_role(Arc::clone(registration), image, Duration::ZERO) {
                 Some(change) => {
-                    taken.push((Arc::clone(partition), Arc::clone(registration), change));
+                    taken.push((Arc::clone(partition), change));
                     false
                 }
                 None => true,

@@ -32,6 +32,31 @@ fn roles_are_taken_when_the_answer_to_the_registration_comes_after_the_metadata(
 }
 
 #[test]
+fn older_metadata_do_not_bring_an_earlier_role_back() {
+    let mut world = World::new();
+    world.produce(1, 3).unwrap();
+    let leader = world.partition(1);
+    let older = leader.registration();
+    world.elect(2, &[2, 3]);
+    assert_eq!(leader.take_role(older, &world.image, PATIENCE), Some(RoleChange::None));
+    assert_eq!(world.append(1, batch(1, None), false).unwrap_err().code, ErrorCode::NotLeaderOrFollower);
+}
+
+#[test]
+fn older_metadata_tell_whether_they_are_of_this_life_and_nothing_else() {
+    let mut world = World::new();
+    let older = world.partition(1).registration();
+    world.elect(2, &[2, 3]);
+    let take = |world: &World, epoch| {
+        world.broker(1).table.set_broker_epoch(BrokerEpoch(epoch));
+        world.partition(1).take_role(older.clone(), &world.image, PATIENCE)
+    };
+    assert_eq!(take(&world, 31), Some(RoleChange::Idles));
+    assert_eq!(take(&world, 11), Some(RoleChange::Follows));
+    assert_eq!(world.partition(1).registration().leader, BrokerId(2));
+}
+
+#[test]
 fn a_change_of_the_isr_is_no_change_of_the_role() {
     let mut world = World::new();
     world.produce(1, 3).unwrap();
