@@ -9,7 +9,7 @@ use weir_controller::image::MetadataImage;
 
 use super::fetchers::{Fetchers, Shared};
 use super::log_reports::LogReports;
-use super::roles::{self, WaitingRoles};
+use super::roles::WaitingRoles;
 use super::{LostLeaders, ReplicaMetrics, Surroundings, Task};
 use crate::group::OFFSETS_TOPIC;
 use crate::partition::{Partition, PartitionKey, RoleChange, TableChange};
@@ -76,7 +76,12 @@ impl Control {
                 self.next_lag_check = now + self.lag_check_interval();
             }
             let until_check = (!self.followed.is_empty()).then(|| self.next_lag_check.saturating_duration_since(now));
-            let until_retry = (!self.waiting.is_empty()).then_some(roles::RETRY);
+            // When it is due and not when there is nothing else to do: the queue may never be empty for long.
+            let until_retry = self.waiting.due().map(|due| due.saturating_duration_since(now));
+            if until_retry.is_some_and(|wait| wait.is_zero()) {
+                self.retry_roles();
+                continue;
+            }
             let until_report = self.log_reports.due().map(|due| due.saturating_duration_since(now));
             if until_report.is_some_and(|wait| wait.is_zero()) {
                 self.log_reports.report(&self.surroundings);
@@ -89,17 +94,15 @@ impl Control {
             match received {
                 Ok(task) => return Some(task),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => self.retry_roles(),
+                Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }
 
     fn retry_roles(&mut self) {
-        if !self.waiting.is_empty() {
-            let image = (self.surroundings.image)();
-            for (partition, role) in self.waiting.retry(&image) {
-                self.act(&partition, role);
-            }
+        let image = (self.surroundings.image)();
+        for (partition, role) in self.waiting.retry(&image) {
+            self.act(&partition, role);
         }
     }
 
