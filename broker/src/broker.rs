@@ -44,10 +44,7 @@ pub struct Feature {
 
 /// A running broker, as its APIs see it.
 pub struct Broker {
-    pub(crate) id: BrokerId,
-    pub(crate) settings: Settings,
-    pub(crate) controller: Arc<Controller>,
-    /// What it answers administrators with.
+    /// What it answers administrators with: its id, its settings and its controller among it.
     pub(crate) administration: Arc<Administration>,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) logs: Arc<LogManager>,
@@ -78,35 +75,44 @@ pub static FEATURES: &[Feature] = &[
 
 impl std::fmt::Debug for Broker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Broker").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Broker").field("id", &self.id()).finish_non_exhaustive()
     }
 }
 
 impl Broker {
     /// `node.id`.
     pub fn id(&self) -> BrokerId {
-        self.id
+        self.administration.id
+    }
+
+    /// What its file says.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.administration.settings
+    }
+
+    pub(crate) fn controller(&self) -> &Controller {
+        &self.administration.controller
     }
 
     /// The metadata as it is now.
     pub fn image(&self) -> Arc<MetadataImage> {
-        self.controller.image()
+        self.administration.image()
     }
 
     /// Resolves once the metadata are newer than `image`, or never will be.
     pub(crate) async fn other_metadata_than(&self, image: &MetadataImage) {
         let applied = image.applied().map_or(-1, |applied| applied.offset.get());
-        if self.controller.until_applied(Offset(applied + 1)).await.is_err() {
+        if self.controller().until_applied(Offset(applied + 1)).await.is_err() {
             std::future::pending().await
         }
     }
 
     /// Why the broker does not serve everything yet, if it does not.
     pub fn unreadiness(&self) -> Option<String> {
-        if let Some(failure) = self.controller.failure() {
+        if let Some(failure) = self.controller().failure() {
             return Some(format!("the controller has stopped: {failure}"));
         }
-        if let Some(reason) = self.lifecycle.unreadiness(&self.controller, &self.image()) {
+        if let Some(reason) = self.lifecycle.unreadiness(self.controller(), &self.image()) {
             return Some(reason);
         }
         (!self.loaded.load(Ordering::Acquire)).then(|| "logs are being recovered".to_owned())
@@ -128,7 +134,7 @@ impl Broker {
 
     /// What holds for a topic.
     pub fn topic_config(&self, image: &MetadataImage, topic: &str) -> TopicConfig {
-        topic_config(self.id, &self.settings, image, topic)
+        topic_config(self.id(), self.settings(), image, topic)
     }
 
     /// Whether this broker leads that partition as far as it knows, but nobody has heard it for so long that another may.
@@ -218,11 +224,11 @@ impl Broker {
     /// The offsets topic: compacted, and with as many replicas as the configuration says or brokers exist.
     fn offsets_topic(&self) -> NewTopic {
         let brokers = self.image().broker_count().max(1) as i64;
-        let replication_factor = self.settings.number("offsets.topic.replication.factor").min(brokers);
-        let segment_bytes = self.settings.text("offsets.topic.segment.bytes");
+        let replication_factor = self.settings().number("offsets.topic.replication.factor").min(brokers);
+        let segment_bytes = self.settings().text("offsets.topic.segment.bytes");
         NewTopic {
             name: OFFSETS_TOPIC.into(),
-            num_partitions: self.settings.number("offsets.topic.num.partitions") as i32,
+            num_partitions: self.settings().number("offsets.topic.num.partitions") as i32,
             replication_factor: replication_factor as i16,
             assignments: Vec::new(),
             configs: vec![

@@ -156,7 +156,7 @@ impl Gathered {
         )?;
         gauge(encoder, "partitions_reassigning", "Partitions led here whose replicas move.", moving)?;
         gauge(encoder, "partitions_offline", "Partitions of the cluster without a leader.", offline)?;
-        controller(encoder, &broker.controller)?;
+        controller(encoder, broker.controller())?;
         let sessions = broker.sessions.len() + broker.follower_sessions.len();
         gauge(encoder, "fetch_sessions", "Incremental fetch sessions.", sessions)?;
         let local = broker.partitions.local();

@@ -145,14 +145,12 @@ impl Server {
         let administration = Arc::new(Administration {
             id: config.node_id,
             settings: config.settings.clone(),
-            controller: controller.clone(),
+            controller,
             controller_client,
             reconfigurer: Some(reconfigurer),
             requests: RequestMetrics::default(),
         });
         let broker = Arc::new(Broker {
-            id: config.node_id,
-            controller,
             administration,
             lifecycle,
             logs: logs.clone(),
@@ -171,7 +169,6 @@ impl Server {
             fetch_max_bytes: config.settings.number("fetch.max.bytes") as usize,
             random: Randomness::new(),
             loaded: AtomicBool::new(false),
-            settings: config.settings.clone(),
         });
         let exposition = Arc::new(Exposition::new(broker.clone(), network.metrics()));
         let http_address = http_listener.as_ref().and_then(|listener| listener.local_addr().ok());
@@ -203,7 +200,7 @@ impl Server {
 
     /// The cluster's id.
     fn cluster_id(&self) -> Arc<str> {
-        self.broker.controller.cluster_id().clone()
+        self.broker.controller().cluster_id().clone()
     }
 
     /// Stops: hands leaderships over, answers what waits, ends the controller, flushes every log and marks the directories clean.
@@ -213,7 +210,7 @@ impl Server {
         self.network.shutdown();
         self.side.stop.notify_one();
         // A leader hands over before it goes, for which it is still reached.
-        self.broker.controller.shutdown();
+        self.broker.controller().shutdown();
         if let Some(network) = self.controller_network {
             network.shutdown();
         }
@@ -403,8 +400,8 @@ fn load(broker: &Broker) {
         let known = known.filter(|topic| topic_id.is_none_or(|id| id == topic.id));
         let registration = known.and_then(|topic| topic.partition(partition.partition));
         match (known, registration) {
-            (Some(topic), Some(registration)) if registration.replicas.contains(&broker.id) => {
-                let config = topic_config(broker.id, &broker.settings, &image, &partition.topic);
+            (Some(topic), Some(registration)) if registration.replicas.contains(&broker.id()) => {
+                let config = topic_config(broker.id(), broker.settings(), &image, &partition.topic);
                 Assignment::Ours { topic_id: topic.id, config: Arc::new(config.log) }
             }
             _ => Assignment::Stray,

@@ -28,7 +28,7 @@ pub(super) fn handle(call: Call, request: DescribeTopicPartitionsRequest) -> Dis
         None => (String::new(), 0),
     };
     // The most partitions of one page, whatever the client asks for.
-    let most = call.node.settings.number("max.request.partition.size.limit") as usize;
+    let most = call.node.settings().number("max.request.partition.size.limit") as usize;
     let limit = (request.response_partition_limit.max(1) as usize).min(most);
     let mut page =
         Page { call: &call, image: &image, left: limit, response: DescribeTopicPartitionsResponse::default() };

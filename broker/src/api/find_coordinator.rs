@@ -68,7 +68,7 @@ fn group_coordinator(call: &Call, group: &str) -> Option<Coordinator> {
     let topic = image.topic_by_name(OFFSETS_TOPIC)?;
     let index = call.node.groups.partition_of(group);
     let leader = topic.partition(index)?.leader;
-    if leader == call.node.id && call.node.is_cut_off(topic.id, index) {
+    if leader == call.node.id() && call.node.is_cut_off(topic.id, index) {
         // Another may coordinate it by now; brokers that are heard know who.
         return None;
     }

@@ -65,7 +65,7 @@ pub(super) fn handle(call: Call, request: MetadataRequest) -> Dispatch {
 
 /// Whether somebody asks again about leaders that are other brokers.
 fn asks_again(call: &Call, image: &MetadataImage, asked: Option<&[Asked]>) -> bool {
-    let is_elsewhere = |leader| leader != call.node.id;
+    let is_elsewhere = |leader| leader != call.node.id();
     call.connection.has_asked_for_metadata.replace(true) && leaders_of(image, asked).any(is_elsewhere)
 }
 
@@ -251,7 +251,7 @@ impl PartitionView {
         let is_reachable =
             |id| image.broker(id).is_some_and(|broker| !broker.fenced && broker.endpoint(listener).is_some());
         let offline = registration.replicas.iter().filter(|&&id| !is_reachable(id));
-        let is_unsure = registration.leader == call.node.id && call.node.is_cut_off(topic, index);
+        let is_unsure = registration.leader == call.node.id() && call.node.is_cut_off(topic, index);
         let error = match registration.has_leader() && !is_unsure {
             true if is_reachable(registration.leader) => ErrorCode::None,
             true if image.is_active(registration.leader) => ErrorCode::ListenerNotFound,

@@ -208,7 +208,7 @@ fn name_leaders(call: &Call, response: &mut ProduceResponse) {
                 false => image.partition(topic.topic_id, index),
             };
             // Who refuses does not name itself.
-            let Some(registration) = registration.filter(|known| known.leader != call.node.id) else { continue };
+            let Some(registration) = registration.filter(|known| known.leader != call.node.id()) else { continue };
             part.current_leader = LeaderIdAndEpoch::default()
                 .with_leader_id(BrokerId(registration.leader.get()))
                 .with_leader_epoch(registration.leader_epoch.get());

@@ -164,7 +164,7 @@ fn leader_of(call: &Call, wanted: &FetchPartition, code: ErrorCode) -> Option<Le
         false => image.partition(wanted.topic_id, wanted.partition),
     };
     // Who refuses does not name itself, but its epoch to those who do not know it.
-    let names = |leader| code == ErrorCode::FencedLeaderEpoch || leader != call.node.id;
+    let names = |leader| code == ErrorCode::FencedLeaderEpoch || leader != call.node.id();
     let registration = registration.filter(|registration| names(registration.leader));
     registration.map(|registration| Leader { id: registration.leader, epoch: registration.leader_epoch })
 }
