@@ -112,6 +112,9 @@ impl Broker {
         if let Some(failure) = self.controller().failure() {
             return Some(format!("the controller has stopped: {failure}"));
         }
+        if let Some(full) = self.controller().disk_full() {
+            return Some(full);
+        }
         if let Some(reason) = self.lifecycle.unreadiness(self.controller(), &self.image()) {
             return Some(reason);
         }

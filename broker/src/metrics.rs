@@ -249,6 +249,8 @@ fn requests(encoder: &mut DescriptorEncoder<'_>, requests: &RequestMetrics) -> s
 fn controller(encoder: &mut DescriptorEncoder<'_>, controller: &Controller) -> std::fmt::Result {
     let active = controller.active_controller() == Some(controller.node_id());
     gauge(encoder, "controller_active", "1 if this node is the active controller.", usize::from(active))?;
+    let full = usize::from(controller.disk_full().is_some());
+    gauge(encoder, "metadata_log_disk_full", "1 while changes wait for room on the disk of the metadata log.", full)?;
     let lag = usize::try_from(controller.describe_quorum().lag_entries).unwrap_or(usize::MAX);
     gauge(encoder, "metadata_lag_entries", "Committed changes of the metadata that are not applied here yet.", lag)
 }

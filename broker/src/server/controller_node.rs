@@ -90,6 +90,9 @@ impl Monitored for Monitor {
         if let Some(failure) = self.0.controller.failure() {
             return Some(format!("the controller has stopped: {failure}"));
         }
+        if let Some(full) = self.0.controller.disk_full() {
+            return Some(full);
+        }
         self.0.controller.active_controller().is_none().then(|| "no active controller is known".to_owned())
     }
 

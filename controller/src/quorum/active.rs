@@ -5,9 +5,9 @@
 //! working image: the applied one and what the batch decided so far. Answers go out after commit, apply and publication,
 //! also for requests that changed nothing but saw what the batch changed. It decides nothing itself (see `decide`).
 //!
-//! A node that does not lead answers everything with who does. One that comes to lead decides nothing before the entry that
-//! opens its term is applied, for only then is its image complete; and what it decided in one term is never proposed in
-//! another. Kafka: `QuorumController`.
+//! A node that does not lead answers everything with who does; and one whose log waits for room on its disk does not lead. One
+//! that comes to lead decides nothing before the entry that opens its term is applied, for only then is its image complete; and
+//! what it decided in one term is never proposed in another. Kafka: `QuorumController`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -34,6 +34,7 @@ use super::leaderless::{LeaderlessElections, elect_leaderless};
 use super::log_reports::LogReports;
 use super::publisher::Publication;
 use super::rebalance::{LeaderRebalance, return_leaderships};
+use super::room::Room;
 use super::state_machine::StateMachine;
 use super::term::LeadingTerm;
 use super::types::{Change, CommittedLeaderId, RaftTypes};
@@ -102,6 +103,8 @@ pub(crate) struct ActiveController {
     pub(crate) proposing: Arc<Mutex<Proposing>>,
     /// With peers: how long a majority may be silent before this node no longer says that it leads.
     pub(crate) quorum_loss: Option<Duration>,
+    /// On the disk of the log: while it is missing, nothing is decided.
+    pub(crate) room: Arc<Room>,
     /// The term in which this node leads, and how far it has begun.
     pub(crate) term: LeadingTerm,
     /// Which brokers live; nobody asks where this node never leads others.
@@ -335,7 +338,7 @@ impl ActiveController {
         let in_parts = changes.len() > 1;
         let written = tokio::select! {
             written = self.write_all(changes, term) => written,
-            () = self.until_quorum_is_lost() => Err(SubmitError::NotController { leader: None }),
+            () = self.until_stuck() => Err(SubmitError::NotController { leader: None }),
         };
         match written {
             Ok(()) => {

@@ -122,11 +122,12 @@ pub struct StartingController {
 
 /// Stops a start that waits for its peers.
 #[derive(Clone)]
-pub struct StartAbort(Arc<Notify>);
+pub struct StartAbort(Arc<Notify>, Arc<MetadataLog>);
 
 impl StartAbort {
     /// Makes [`StartingController::ready`] return [`StartError::Stopped`].
     pub fn abort(&self) {
+        self.1.room().close();
         self.0.notify_one();
     }
 }
@@ -144,7 +145,7 @@ impl StartingController {
 
     /// Stops the start from elsewhere.
     pub fn abort_handle(&self) -> StartAbort {
-        StartAbort(Arc::clone(&self.shared.stop))
+        StartAbort(Arc::clone(&self.shared.stop), Arc::clone(&self.shared.log))
     }
 
     /// Waits until the controller leads or follows, and its image has caught up to what was committed when it found out.
@@ -161,7 +162,7 @@ impl StartingController {
                 thread: self.thread,
             }),
             Err(error) => {
-                self.shared.stop.notify_one();
+                self.shared.stop();
                 if let Some(thread) = self.thread.lock().take() {
                     // A panic in it has been printed.
                     let _ = thread.join();
@@ -268,9 +269,19 @@ impl Controller {
         self.node_id
     }
 
+    /// What an operator is told while nothing can be written to the metadata log for lack of room; it goes on once there is some.
+    pub fn disk_full(&self) -> Option<String> {
+        self.shared.log.room().complaint()
+    }
+
+    /// Whether this node takes no part in the quorum, for good or until its disk has room: who leads it does not know then.
+    fn stands_still(&self) -> bool {
+        self.failure().is_some() || self.shared.log.room().is_missing()
+    }
+
     /// The active controller, as far as this node knows.
     pub fn active_controller(&self) -> Option<RaftNodeId> {
-        if self.failure().is_some() {
+        if self.stands_still() {
             return None;
         }
         self.raft.server_metrics().borrow_watched().current_leader
@@ -278,7 +289,7 @@ impl Controller {
 
     /// The active controller and where it is reached, as far as this node knows.
     pub fn active_controller_address(&self) -> Option<PeerAddress> {
-        if self.failure().is_some() {
+        if self.stands_still() {
             return None;
         }
         known_leader(&self.raft)
@@ -290,8 +301,8 @@ impl Controller {
         seen: Option<RaftNodeId>,
     ) -> impl Future<Output = ()> + Send + 'static + use<> {
         let mut server = self.raft.server_metrics();
-        // Of a controller that has failed it is known that it knows of none, whatever it was told last.
-        let seen = seen.or_else(|| self.failure().and_then(|_| server.borrow_watched().current_leader));
+        // Of a controller that stands still it is known that it knows of none, whatever it was told last.
+        let seen = seen.or_else(|| server.borrow_watched().current_leader.filter(|_| self.stands_still()));
         async move {
             while server.borrow_watched().current_leader == seen {
                 if server.changed().await.is_err() {
@@ -410,7 +421,7 @@ impl Controller {
 
     /// Finishes the proposal in flight, refuses what waits, flushes and ends the thread. A second call does nothing.
     pub fn shutdown(&self) {
-        self.shared.stop.notify_one();
+        self.shared.stop();
         if let Some(thread) = self.thread.lock().take() {
             // A panic in it has been printed, and there is nothing left to do about it.
             let _ = thread.join();
@@ -421,6 +432,14 @@ impl Controller {
 /// Whoever drops a controller, ready or not, stops it.
 impl Drop for Shared {
     fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    /// Asks the thread to end, whatever it waits for.
+    fn stop(&self) {
+        self.log.room().close();
         self.stop.notify_one();
     }
 }

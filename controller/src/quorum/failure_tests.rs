@@ -1,4 +1,4 @@
-//! Failures that need a hand inside: a disk that fails an fsync, a log that holds what no controller wrote.
+//! Failures that need a hand inside: a disk that fails an fsync or has no room, a log that holds what no controller wrote.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::failure::{ControllerFailure, SubmitError};
 use super::metadata_log::{CLUSTER_METADATA_FOLDER, MetadataLog};
 use super::start_error::StartError;
 use super::types::{Change, Entry};
-use crate::decide::{AnyConfig, Defaults, LogState, RegisterBrokerRequest, SupportedFeatures};
+use crate::decide::{AnyConfig, ControllerResponse, Defaults, LogState, RegisterBrokerRequest, SupportedFeatures};
 use crate::record::{BrokerEndpoint, BrokerFeature, MetadataRecord, RemoveTopicRecord, encode_change};
 
 pub(super) fn start(directory: &TempDir) -> Result<Controller, StartError> {
@@ -110,4 +110,41 @@ fn a_failed_fsync_is_never_answered_as_success_nor_tried_again() {
     let later = runtime.block_on(controller.submit(register(&controller).into()));
     assert_eq!(later, Err(SubmitError::Failed(failure)));
     controller.shutdown();
+}
+
+#[test]
+fn a_full_disk_ends_nothing_is_told_and_what_waited_for_room_is_written_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let controller = start(&directory).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let log = controller.metadata_log();
+    log.set_full(true);
+    for _ in 0..2 {
+        let refused = runtime.block_on(controller.submit(register(&controller).into()));
+        assert_eq!(refused, Err(SubmitError::NotController { leader: None }));
+        assert_eq!(controller.active_controller(), None);
+        assert!(controller.disk_full().unwrap().contains(CLUSTER_METADATA_FOLDER));
+    }
+    log.set_full(false);
+    runtime.block_on(log.room().until_there());
+    assert_eq!((controller.disk_full(), controller.failure()), (None, None));
+    let answer = runtime.block_on(controller.submit(register(&controller).into()));
+    assert!(matches!(answer, Ok(ControllerResponse::RegisterBroker(Ok(_)))), "{answer:?}");
+    assert_eq!(controller.image().broker_count(), 1);
+    controller.shutdown();
+    assert_eq!(start(&directory).unwrap().image().broker_count(), 1);
+}
+
+#[test]
+fn a_controller_with_a_full_disk_can_be_stopped_and_has_lost_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let controller = start(&directory).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let registered = runtime.block_on(controller.submit(register(&controller).into()));
+    assert!(matches!(registered, Ok(ControllerResponse::RegisterBroker(Ok(_)))), "{registered:?}");
+    controller.metadata_log().set_full(true);
+    let refused = runtime.block_on(controller.submit(register(&controller).into()));
+    assert_eq!(refused, Err(SubmitError::NotController { leader: None }));
+    controller.shutdown();
+    assert_eq!(start(&directory).unwrap().image().broker_count(), 1);
 }

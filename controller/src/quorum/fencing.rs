@@ -19,7 +19,7 @@ use crate::record::MetadataRecord;
 pub(super) async fn look_after_brokers(active: &mut ActiveController, watch: &Arc<BrokerWatch>) {
     // What came while this node was busy counts.
     active.serve_waiting().await;
-    if active.lost_quorum() {
+    if active.lost_quorum() || active.room.is_missing() {
         // Nobody can be answered, so nobody can be heard.
         return watch.excuse_all();
     }

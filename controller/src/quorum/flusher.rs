@@ -2,7 +2,8 @@
 //!
 //! Owns one thread and a queue of appends that wait to be durable. It takes everything that waits, fsyncs once, and tells
 //! openraft; the controller's thread never waits for the disk while it serves. Invariants: completions are reported in
-//! the order of the appends; after a failed fsync nothing is ever reported durable again (the fsync is not retried).
+//! the order of the appends; after a failed fsync nothing is ever reported durable again (the fsync is not retried). What has to be
+//! written before the fsync and finds the disk full is written once there is room.
 
 use std::io;
 use std::sync::Arc;
@@ -60,7 +61,7 @@ fn run(log: &MetadataLog, waiting: &Receiver<IOFlushed<RaftTypes>>) {
     while let Ok(first) = waiting.recv() {
         batch.push(first);
         batch.extend(waiting.try_iter());
-        let result = log.flush();
+        let result = log.room().until_written_here("what belongs to the log", 0, || log.flush());
         for callback in batch.drain(..) {
             callback.io_completed(
                 result.as_ref().map(|_| ()).map_err(|error| io::Error::new(error.kind(), error.to_string())),

@@ -2,7 +2,8 @@
 //!
 //! Owns nothing but the translation: appends go to the page cache at once and are reported durable by the flusher's thread;
 //! a vote is durable when `save_vote` returns, and whatever was appended before it is too, so that no crash leaves a vote
-//! beside an empty log. openraft's store suite passes on it (`store_suite`).
+//! beside an empty log. What finds the disk full waits until there is room, and openraft with it (`room`). openraft's store suite passes
+//! on it (`store_suite`).
 
 use std::fmt::Debug;
 use std::io;
@@ -15,12 +16,15 @@ use openraft::{LogState, OptionalSend, RaftLogReader};
 use parking_lot::Mutex;
 
 use super::flusher::Flusher;
-use super::metadata_log::MetadataLog;
+use super::metadata_log::{EncodedEntries, MetadataLog};
 use super::quorum_state::QuorumStateFile;
 use super::types::{Entry, LogId, RaftTypes, Vote};
 
 /// How many bytes of entries one read for replication or for applying takes into memory; one entry at least.
 pub(crate) const READ_BATCH_BYTES: usize = 1024 * 1024;
+
+/// What a vote takes on a disk: a block.
+const VOTE_BYTES: u64 = 4096;
 
 /// The log and the vote, as openraft writes them.
 pub(crate) struct LogStore {
@@ -69,9 +73,12 @@ impl RaftLogStorage<RaftTypes> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
-        self.log.flush()?;
-        let without_log = self.log.last()?.is_none();
-        self.vote.lock().save(*vote, without_log)
+        let save = || {
+            self.log.flush()?;
+            let without_log = self.log.last()?.is_none();
+            self.vote.lock().save(*vote, without_log)
+        };
+        self.log.room().until_written("a vote", VOTE_BYTES, save).await
     }
 
     async fn append<I>(&mut self, entries: I, callback: IOFlushed<RaftTypes>) -> io::Result<()>
@@ -79,17 +86,25 @@ impl RaftLogStorage<RaftTypes> for LogStore {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        self.log.append(entries)?;
-        self.unmark_empty_log()?;
+        let entries = EncodedEntries::of(entries)?;
+        if let Some(entries) = entries {
+            let room = self.log.room();
+            room.until_written("an entry of the log", entries.size_bytes(), || self.log.write(&entries)).await?;
+            room.until_written("a vote", VOTE_BYTES, || self.unmark_empty_log()).await?;
+        }
         self.flusher.flush_then(callback);
         Ok(())
     }
 
     async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> io::Result<()> {
+        self.log.room().until_some("taking back entries").await?;
         self.log.truncate_after(last_log_id)
     }
 
     async fn purge(&mut self, log_id: LogId) -> io::Result<()> {
+        if self.log.ends_before(log_id) {
+            self.log.room().until_some("a new log behind a snapshot").await?;
+        }
         self.log.purge(log_id)
     }
 }

@@ -6,7 +6,8 @@
 //!
 //! Invariants: entries are appended without gaps; nothing here is acknowledged before [`MetadataLog::flush`] returned; after
 //! one failed write or fsync every further append and flush fails (the storage log sees to it), for what the page cache then
-//! holds is unknown.
+//! holds is unknown. A write that only finds the disk full is an error of kind `StorageFull`, leaves the log as it was and may be
+//! done again (`room`).
 
 use std::fs;
 use std::io;
@@ -22,10 +23,11 @@ use weir_protocol::records::batch::BatchHeader;
 use weir_storage::config::{CleanupPolicy, LogConfig};
 use weir_storage::context::StorageContext;
 use weir_storage::file_cache::FileCache;
-use weir_storage::log::{Log, LogLoad, ReadUpperBound, Shutdown};
+use weir_storage::log::{AppendError, Log, LogLoad, ReadUpperBound, Shutdown, StorageError};
 
 use super::entry_batch::{self, EntryError, encode_entry, log_id, now_ms};
 use super::readable::OfNewerBuild;
+use super::room::Room;
 use super::snapshot_file::{SnapshotId, oldest_snapshot_end};
 use super::tail_check::{Tail, check_tail};
 use super::types::{Entry, LogId};
@@ -105,8 +107,45 @@ pub(crate) struct MetadataLog {
     purged: Mutex<Option<LogId>>,
     flushing: Mutex<()>,
     fsyncs: AtomicU64,
+    room: Arc<Room>,
     #[cfg(test)]
     failing: std::sync::atomic::AtomicBool,
+    #[cfg(test)]
+    full: std::sync::atomic::AtomicBool,
+}
+
+/// Entries as the log holds them, one behind the other.
+pub(crate) struct EncodedEntries {
+    /// Index of the first.
+    first: u64,
+    batches: BytesMut,
+    timestamp_ms: i64,
+}
+
+impl EncodedEntries {
+    /// Nothing if there are none.
+    pub(crate) fn of(entries: impl IntoIterator<Item = Entry>) -> io::Result<Option<Self>> {
+        let mut batches = BytesMut::new();
+        let (mut first, mut next) = (None, None);
+        let timestamp_ms = now_ms();
+        for entry in entries {
+            let index = entry.log_id.index();
+            assert!(next.is_none_or(|next| next == index), "entry {index} does not follow the one before it");
+            let batch = encode_entry(&entry, timestamp_ms).map_err(io::Error::other)?;
+            if batches.is_empty() {
+                batches = batch;
+            } else {
+                batches.extend_from_slice(&batch);
+            }
+            first = first.or(Some(index));
+            next = Some(index + 1);
+        }
+        Ok(first.map(|first| Self { first, batches, timestamp_ms }))
+    }
+
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.batches.len() as u64
+    }
 }
 
 impl MetadataLog {
@@ -154,8 +193,11 @@ impl MetadataLog {
             purged: Mutex::new(snapshot.and_then(SnapshotId::last_log_id)),
             flushing: Mutex::new(()),
             fsyncs: AtomicU64::new(0),
+            room: Room::new(directory),
             #[cfg(test)]
             failing: std::sync::atomic::AtomicBool::new(false),
+            #[cfg(test)]
+            full: std::sync::atomic::AtomicBool::new(false),
         };
         if opened.start() > covered {
             let directory = directory.to_path_buf();
@@ -184,6 +226,11 @@ impl MetadataLog {
         to_index(self.log.log_end_offset().get())
     }
 
+    /// The room on its disk.
+    pub(crate) fn room(&self) -> &Arc<Room> {
+        &self.room
+    }
+
     /// How many fsyncs the log has cost.
     pub(crate) fn fsyncs(&self) -> u64 {
         self.fsyncs.load(Ordering::Relaxed)
@@ -205,28 +252,20 @@ impl MetadataLog {
     }
 
     /// Appends entries; they are durable after the next [`MetadataLog::flush`].
+    #[cfg(test)]
     pub(crate) fn append(&self, entries: impl IntoIterator<Item = Entry>) -> io::Result<()> {
-        let mut batches = BytesMut::new();
-        let mut next = None;
-        let timestamp_ms = now_ms();
-        for entry in entries {
-            let index = entry.log_id.index();
-            assert!(next.is_none_or(|next| next == index), "entry {index} does not follow the one before it");
-            if next.is_none() {
-                self.make_next(index)?;
-            }
-            let batch = encode_entry(&entry, timestamp_ms).map_err(io::Error::other)?;
-            if batches.is_empty() {
-                batches = batch;
-            } else {
-                batches.extend_from_slice(&batch);
-            }
-            next = Some(index + 1);
+        EncodedEntries::of(entries)?.map_or(Ok(()), |entries| self.write(&entries))
+    }
+
+    /// Appends entries; they are durable after the next [`MetadataLog::flush`].
+    pub(crate) fn write(&self, entries: &EncodedEntries) -> io::Result<()> {
+        #[cfg(test)]
+        if self.full.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::StorageFull.into());
         }
-        if batches.is_empty() {
-            return Ok(());
-        }
-        self.log.append_as_follower(&batches, LeaderEpoch(i32::MAX), timestamp_ms).map_err(io::Error::other)?;
+        self.make_next(entries.first)?;
+        let epoch = LeaderEpoch(i32::MAX);
+        self.log.append_as_follower(&entries.batches, epoch, entries.timestamp_ms).map_err(append_error)?;
         Ok(())
     }
 
@@ -250,10 +289,16 @@ impl MetadataLog {
         let _one_at_a_time = self.flushing.lock();
         let end = self.log.log_end_offset();
         if self.log.recovery_point() < end {
-            self.log.flush(end).map_err(io::Error::other)?;
+            self.log.flush(end).map_err(storage_error)?;
             self.fsyncs.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Lets no entry find room from now on, or any.
+    #[cfg(test)]
+    pub(crate) fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
     }
 
     /// Makes every fsync from now on fail.
@@ -310,6 +355,11 @@ impl MetadataLog {
         Ok(Some(log_id(term, to_index(header.base_offset))))
     }
 
+    /// Whether [`MetadataLog::purge`] up to there leaves nothing, so that the log begins anew.
+    pub(crate) fn ends_before(&self, last: LogId) -> bool {
+        last.index() + 1 > self.end()
+    }
+
     /// Drops every entry behind `last`; all of them without one.
     pub(crate) fn truncate_after(&self, last: Option<LogId>) -> io::Result<()> {
         let keep = last.map_or(0, |last| last.index() + 1);
@@ -342,7 +392,11 @@ impl MetadataLog {
 
     fn delete_segments_below(&self, index: u64) -> io::Result<()> {
         let now_ms = now_ms();
-        self.log.roll(now_ms).map_err(io::Error::other)?;
+        match self.log.roll(now_ms) {
+            // The active segment stays until the next purge; those before it make room.
+            Ok(_) | Err(StorageError::DiskFull { .. }) => {}
+            Err(error) => return Err(io::Error::other(error)),
+        }
         self.log.set_high_watermark(self.log.log_end_offset());
         self.log.advance_log_start_offset(to_offset(index)).map_err(io::Error::other)?;
         let deleted = self.log.delete_expired_segments(now_ms).map_err(io::Error::other)?;
@@ -393,6 +447,21 @@ fn split_batch(batches: &mut Bytes) -> Result<Option<Bytes>, EntryError> {
 
 fn damaged(reason: impl std::fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the metadata log is damaged: {reason}"))
+}
+
+fn append_error(error: AppendError) -> io::Error {
+    match error {
+        AppendError::DiskFull { .. } => io::Error::new(io::ErrorKind::StorageFull, error.to_string()),
+        other => io::Error::other(other),
+    }
+}
+
+/// A fsync that failed for lack of room has failed for good: only what the storage log says may be done again is.
+fn storage_error(error: StorageError) -> io::Error {
+    match error {
+        StorageError::DiskFull { .. } => io::Error::new(io::ErrorKind::StorageFull, error.to_string()),
+        other => io::Error::other(other),
+    }
 }
 
 fn to_offset(index: u64) -> Offset {

@@ -12,6 +12,7 @@
 //! | `state_machine`, `publisher` | the applied image, and who hears of its changes |
 //! | `log_store`, `metadata_log`, `flusher` | the Raft log: a storage log `__cluster_metadata-0`, fsynced before it counts |
 //! | `quorum_state` | the vote |
+//! | `room` | a full disk under all that |
 //! | `snapshot_file` | snapshots |
 //! | `entry_batch`, `membership_codec` | the bytes of all that |
 //! | `peer`, `rpc` | the seam to whoever carries calls between members; what they say, and its bytes |
@@ -63,6 +64,7 @@ mod readable;
 mod rebalance;
 #[cfg(test)]
 mod recovery_tests;
+mod room;
 mod rpc;
 mod snapshot_file;
 mod snapshot_receiver;

@@ -2,12 +2,14 @@
 //!
 //! Owns the translation of calls and of their failures, and the way of a snapshot: its file in parts of a bounded size, each
 //! answered with the position from which the receiver wants to go on, so that a transfer that broke continues where it was.
-//! Without peers ([`Network::none`]) every call is refused by name.
+//! Without peers ([`Network::none`]) every call is refused by name. A node whose log waits for room on its disk calls nobody: a leader
+//! that can write nothing must not look alive to those who could elect another.
 
 use std::fs::File;
 use std::future::Future;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +23,7 @@ use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2, StorageError};
 
 use super::peer::{PeerAddress, PeerError};
 use super::peer_client::{CallError, PeerClient};
+use super::room::Room;
 use super::rpc::{AppendEntries, PreVote, RequestVote, Rpc, SnapshotChunk, TransferLeader};
 use super::snapshot_file::SnapshotFile;
 use super::types::{ControllerNode, RaftNodeId, RaftTypes, Snapshot, Vote};
@@ -46,12 +49,13 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// The network of this node.
 #[derive(Clone)]
 pub(crate) struct Network {
-    client: Option<PeerClient>,
+    /// And the room on the disk of the log.
+    client: Option<(PeerClient, Arc<Room>)>,
 }
 
 impl Network {
-    pub(crate) fn new(client: PeerClient) -> Self {
-        Self { client: Some(client) }
+    pub(crate) fn new(client: PeerClient, room: Arc<Room>) -> Self {
+        Self { client: Some((client, room)) }
     }
 
     /// The network of a quorum of one.
@@ -72,15 +76,18 @@ impl RaftNetworkFactory<RaftTypes> for Network {
 pub(crate) struct Peer {
     target: RaftNodeId,
     address: PeerAddress,
-    client: Option<PeerClient>,
+    client: Option<(PeerClient, Arc<Room>)>,
 }
 
 impl Peer {
     async fn call<R: Rpc>(&self, request: &R, timeout: Duration) -> Result<R::Answer, CallError> {
-        let Some(client) = &self.client else {
+        let Some((client, room)) = &self.client else {
             let reason = format!("no way to node {}: the quorum has a single voter", self.target);
             return Err(PeerError::Unreachable(reason).into());
         };
+        if room.is_missing() {
+            return Err(PeerError::Unreachable("the disk of this node's metadata log is full".into()).into());
+        }
         Ok(client.call(self.address.clone(), request, timeout).await?.1)
     }
 
@@ -99,7 +106,7 @@ impl Peer {
     }
 
     fn own_id(&self) -> RaftNodeId {
-        self.client.as_ref().map_or(self.target, |client| client.identity.id)
+        self.client.as_ref().map_or(self.target, |(client, _)| client.identity.id)
     }
 
     fn unreachable(&self, error: &CallError) -> Unreachable<RaftTypes> {

@@ -2,7 +2,8 @@
 //!
 //! Owns the order of a call: read, admit (cluster, target, one live process of the sender), do, answer. Calls come from
 //! whatever thread reads the sockets and are answered on the controller's, so a loaded data path cannot hold them up. It
-//! answers as soon as the log is open, long before the node leads or follows. An answer is always some bytes: a refusal too.
+//! answers as soon as the log is open, long before the node leads or follows; while the log waits for room on its disk, every call is
+//! refused, for none could be answered. An answer is always some bytes: a refusal too.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use super::broker_watch::BrokerWatch;
 use super::membership::MembershipQueue;
 use super::peer::{PeerAddress, PeerRpcKind};
 use super::peer_client::PeerIdentity;
+use super::room::Room;
 use super::rpc::{
     self, AppendEntries, Features, Join, PeerRefusal, PreVote, Probe, ProbeAnswer, RequestHeader, RequestVote, Rpc,
     SnapshotChunk, SnapshotChunkAnswer, TransferLeader,
@@ -46,6 +48,8 @@ pub(super) struct Inner {
     pub(super) membership: MembershipQueue,
     /// Where this node may lead.
     pub(super) watch: Option<Arc<BrokerWatch>>,
+    /// On the disk of the log.
+    pub(super) room: Arc<Room>,
     /// Whom the configuration names as voters, and whether this node may be one.
     pub(super) configured: String,
     pub(super) may_vote: bool,
@@ -94,6 +98,9 @@ impl Inner {
         let _in_progress = InProgress(&self.in_progress);
         if before >= MAX_CALLS_IN_PROGRESS {
             return self.refuse(&PeerRefusal::Unavailable(format!("it answers {before} calls already")));
+        }
+        if let Some(full) = self.room.complaint() {
+            return self.refuse(&PeerRefusal::Unavailable(full));
         }
         let answer = match kind {
             PeerRpcKind::AppendEntries => {

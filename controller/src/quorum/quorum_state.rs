@@ -116,7 +116,8 @@ impl QuorumStateFile {
         self.without_log
     }
 
-    /// Makes `vote` durable; `without_log` tells that the log has no entry yet.
+    /// Makes `vote` durable; `without_log` tells that the log has no entry yet. One that finds the disk full (an error of kind
+    /// `StorageFull`) leaves the earlier vote as it was.
     pub(crate) fn save(&mut self, vote: Vote, without_log: bool) -> io::Result<()> {
         if self.vote == Some(vote) && self.without_log == without_log {
             return Ok(());
@@ -124,19 +125,28 @@ impl QuorumStateFile {
         let same_grantee = self.vote.is_some_and(|saved| saved.leader_id == vote.leader_id);
         let durable = !(same_grantee && vote.committed && self.without_log == without_log);
         let temporary = self.directory.join(TEMPORARY_NAME);
-        let mut file = File::create(&temporary)?;
-        file.write_all(&encode(&vote, without_log)?)?;
-        file.sync_all()?;
+        if let Err(error) = write(&temporary, &encode(&vote, without_log)?) {
+            // Another attempt makes another file; this one only takes room.
+            let _ = fs::remove_file(&temporary);
+            return Err(error);
+        }
         self.fsyncs += 1;
-        fs::rename(&temporary, self.directory.join(FILE_NAME))?;
+        // From here on there is no telling which of the two votes a crash leaves, so nothing is a matter of room any more.
+        fs::rename(&temporary, self.directory.join(FILE_NAME)).map_err(io::Error::other)?;
         if durable {
-            File::open(&self.directory)?.sync_all()?;
+            File::open(&self.directory).and_then(|directory| directory.sync_all()).map_err(io::Error::other)?;
             self.fsyncs += 1;
         }
         self.vote = Some(vote);
         self.without_log = without_log;
         Ok(())
     }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 fn encode(vote: &Vote, log_empty: bool) -> io::Result<Vec<u8>> {

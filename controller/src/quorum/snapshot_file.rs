@@ -278,6 +278,12 @@ impl SnapshotWriter {
         Ok(writer)
     }
 
+    /// Removes what was written of a snapshot that came to nothing.
+    pub(crate) fn remove_part(directory: &Path, id: SnapshotId) {
+        // What stays nevertheless goes with the next start.
+        let _ = fs::remove_file(directory.join(id.file_name(PART_SUFFIX)));
+    }
+
     /// Adds one change, a counted list of records.
     pub(crate) fn append(&mut self, change: &Bytes) -> io::Result<()> {
         self.write(|offset, epoch| entry_batch::change(offset, epoch, change))

@@ -4,22 +4,29 @@
 //! told where to go on, so a transfer that broke, or that another leader takes up, continues. A whole file is read once (every
 //! CRC, the footer) before it is handed over; it gets its name when it is installed. Invariant: no transfer touches a file
 //! that was handed over, for the same snapshot is sent again while it is installed, if its sender did not hear of that. What
-//! a stopped process left goes with the next start.
+//! a stopped process left goes with the next start. One for which the disk has no room is not begun, and one that finds none
+//! after all is removed: the log needs it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Mutex;
+use weir_storage::manager::usable_bytes;
 
+use super::room::is_full;
 use super::rpc::SnapshotChunk;
 use super::snapshot_file::{SnapshotFile, SnapshotId};
 use super::types::{Snapshot, SnapshotMeta};
 
 /// A snapshot of a million partitions takes a few hundred megabytes.
 const MAX_SNAPSHOT_BYTES: u64 = 16 * 1024 * 1024 * 1024;
+
+/// How long who sends a snapshot waits for the word that there is no room for it: it asks again at once.
+const NO_ROOM_PACE: Duration = Duration::from_secs(1);
 
 /// What became of a part.
 pub(crate) enum Received {
@@ -60,11 +67,19 @@ impl SnapshotReceiver {
             if let Some(superseded) = slot.take() {
                 fs::remove_file(superseded.path)?;
             }
-            *slot = Some(self.begin(&chunk)?);
+            *slot = match self.begin(&chunk) {
+                Ok(receiving) => Some(receiving),
+                Err(error) => return Err(self.refuse(&chunk, error).await),
+            };
         }
         let Some(receiving) = slot.as_mut() else { return Ok(Received::Wanted(0)) };
         if chunk.position == receiving.received {
-            receiving.file.write_all_at(&chunk.bytes, chunk.position)?;
+            if let Err(error) = receiving.file.write_all_at(&chunk.bytes, chunk.position) {
+                let path = receiving.path.clone();
+                *slot = None;
+                fs::remove_file(path)?;
+                return Err(self.refuse(&chunk, error).await);
+            }
             receiving.received += chunk.bytes.len() as u64;
         }
         if receiving.received < receiving.size {
@@ -76,7 +91,21 @@ impl SnapshotReceiver {
         checked.map(Received::Whole)
     }
 
+    /// Says why a snapshot cannot be taken; of a full disk in words, and not too often.
+    async fn refuse(&self, chunk: &SnapshotChunk, error: io::Error) -> io::Error {
+        if !is_full(&error) {
+            return error;
+        }
+        tokio::time::sleep(NO_ROOM_PACE).await;
+        let (directory, id, size) = (self.directory.display(), chunk.id, chunk.size);
+        tracing::error!(%directory, snapshot = %id, size_bytes = size, "the disk is full: there is no room for a metadata snapshot");
+        io::Error::new(error.kind(), format!("there is no room in {directory} for snapshot {id} of {size} bytes"))
+    }
+
     fn begin(&self, chunk: &SnapshotChunk) -> io::Result<Receiving> {
+        if usable_bytes(&self.directory).is_ok_and(|free| free < chunk.size) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let transfer = self.transfers.fetch_add(1, Ordering::Relaxed);
         let path = self.directory.join(chunk.id.received_name(transfer));
         let file = OpenOptions::new().create_new(true).write(true).open(&path)?;

@@ -146,7 +146,7 @@ async fn serve(config: ControllerConfig, opened: Opened, intake: Intake, progres
         .peers
         .as_ref()
         .map(|peers| PeerClient { identity: Arc::clone(&identity), transport: Arc::clone(&peers.transport) });
-    let (blank, directory) = (opened.blank, opened.directory.clone());
+    let (blank, directory, room) = (opened.blank, opened.directory.clone(), Arc::clone(opened.log.room()));
     let timing = config.peers.as_ref().map(|peers| peers.timing);
     let raft = match build_raft(opened, client.clone(), timing).await {
         Ok(raft) => raft,
@@ -164,6 +164,7 @@ async fn serve(config: ControllerConfig, opened: Opened, intake: Intake, progres
         counters,
         proposing: Arc::default(),
         quorum_loss: timing.map(|timing| timing.quorum_loss()),
+        room,
         term: LeadingTerm::default(),
         watch,
         log_reports: LogReports::default(),
@@ -230,6 +231,7 @@ async fn serve_with_peers(
         receiver,
         membership: queue.clone(),
         watch: active.watch.clone(),
+        room: Arc::clone(&active.room),
         configured: peers.voters.text(),
         may_vote: peers.may_vote,
         supported: config.defaults.supported_features.clone(),
@@ -275,9 +277,10 @@ async fn build_raft(
     timing: Option<QuorumTiming>,
 ) -> Result<RaftNode, StartError> {
     let quorum = |reason: String| StartError::Quorum { reason };
+    let room = Arc::clone(opened.log.room());
+    let network = client.map_or_else(Network::none, |client| Network::new(client, room));
     let store = LogStore::new(opened.log, opened.vote).map_err(StartError::Thread)?;
     let config = raft_config(timing.unwrap_or_default()).validate().map_err(|error| quorum(error.to_string()))?;
-    let network = client.map_or_else(Network::none, Network::new);
     let raft = Raft::new(opened.node_id, Arc::new(config), network, store, opened.machine).await;
     raft.map_err(|error| quorum(error.to_string()))
 }

@@ -19,6 +19,7 @@ use weir_protocol::ids::{LeaderEpoch, Offset};
 use super::failure::ControllerFailure;
 use super::publisher::Publication;
 use super::readable::{OfNewerBuild, check_change};
+use super::room::{Room, Wait, is_full};
 use super::snapshot_file::{
     ReadFailure, SnapshotError, SnapshotFile, SnapshotId, SnapshotWriter, remove_older_snapshots,
 };
@@ -86,6 +87,8 @@ pub(crate) struct StateMachine {
     publication: Arc<Publication>,
     snapshot: Arc<Mutex<Option<CurrentSnapshot>>>,
     snapshot_due: Arc<Notify>,
+    /// For snapshots alone: who waits for room for one goes on with the log.
+    snapshot_room: Arc<Room>,
     bytes_since_snapshot: u64,
     entries_since_snapshot: u64,
 }
@@ -127,6 +130,7 @@ impl StateMachine {
             applied,
             snapshot: Arc::new(Mutex::new(snapshot)),
             snapshot_due: Arc::default(),
+            snapshot_room: Room::new(directory),
             bytes_since_snapshot: 0,
             entries_since_snapshot: 0,
         })
@@ -280,6 +284,7 @@ impl RaftStateMachine<RaftTypes> for StateMachine {
             directory: self.directory.clone(),
             applied: self.applied.clone(),
             current: Arc::clone(&self.snapshot),
+            room: Arc::clone(&self.snapshot_room),
         }
     }
 
@@ -322,16 +327,35 @@ pub(crate) struct SnapshotBuilder {
     directory: PathBuf,
     applied: Applied,
     current: Arc<Mutex<Option<CurrentSnapshot>>>,
+    room: Arc<Room>,
+}
+
+impl SnapshotBuilder {
+    /// About what the next one takes.
+    fn previous_bytes(&self) -> u64 {
+        let current = self.current.lock();
+        current.as_ref().and_then(|current| std::fs::metadata(&current.file.path).ok()).map_or(0, |file| file.len())
+    }
 }
 
 impl RaftSnapshotBuilder<RaftTypes> for SnapshotBuilder {
     type SnapshotData = SnapshotFile;
 
+    /// Waits while the disk has no room for it: the snapshot before it and the log are all there.
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
-        let directory = self.directory.clone();
-        let applied = self.applied.clone();
-        let written = tokio::task::spawn_blocking(move || write(&directory, &applied)).await;
-        let current = written.map_err(io::Error::other)??;
+        let mut wait = None;
+        let current = loop {
+            let (directory, applied) = (self.directory.clone(), self.applied.clone());
+            let written = tokio::task::spawn_blocking(move || write(&directory, &applied)).await;
+            match written.map_err(io::Error::other)? {
+                Err(error) if is_full(&error) => {
+                    let begin = || self.room.begin("a snapshot", self.previous_bytes(), &error);
+                    wait.get_or_insert_with(begin).until_worth_trying().await?;
+                }
+                written => break written?,
+            }
+        };
+        wait.into_iter().for_each(Wait::end);
         let mut newest = self.current.lock();
         // One that was installed meanwhile covers more.
         if newest.as_ref().is_none_or(|newest| newest.file.id <= current.file.id) {
@@ -341,8 +365,16 @@ impl RaftSnapshotBuilder<RaftTypes> for SnapshotBuilder {
     }
 }
 
+/// Writes a snapshot, or leaves nothing of it.
 fn write(directory: &Path, applied: &Applied) -> io::Result<CurrentSnapshot> {
     let id = SnapshotId::after(applied.last);
+    let file = write_file(directory, id, applied).inspect_err(|_| SnapshotWriter::remove_part(directory, id))?;
+    remove_older_snapshots(directory)?;
+    tracing::info!(snapshot = %id, "wrote a metadata snapshot");
+    Ok(CurrentSnapshot { meta: applied.meta(), file })
+}
+
+fn write_file(directory: &Path, id: SnapshotId, applied: &Applied) -> io::Result<SnapshotFile> {
     let mut writer = SnapshotWriter::create(directory, id, &applied.membership)?;
     let mut batch = Vec::with_capacity(SNAPSHOT_BATCH_RECORDS);
     let mut records = applied.image.to_records().peekable();
@@ -351,8 +383,5 @@ fn write(directory: &Path, applied: &Applied) -> io::Result<CurrentSnapshot> {
         batch.extend(records.by_ref().take(SNAPSHOT_BATCH_RECORDS));
         writer.append(&encode_change(&batch).map_err(io::Error::other)?)?;
     }
-    let file = writer.finish()?;
-    remove_older_snapshots(directory)?;
-    tracing::info!(snapshot = %id, "wrote a metadata snapshot");
-    Ok(CurrentSnapshot { meta: applied.meta(), file })
+    writer.finish()
 }

@@ -96,11 +96,15 @@ impl ActiveController {
             let server = self.raft.server_metrics();
             let server = server.borrow_watched();
             let term = server.vote.leader_id.term;
-            if server.state == ServerState::Leader && self.term.opened == Some(term) && !self.lost_quorum() {
+            let stuck = self.lost_quorum() || self.room.is_missing();
+            if server.state == ServerState::Leader && self.term.opened == Some(term) && !stuck {
                 return Ok(term);
             }
         }
         self.term.opened = None;
+        if self.room.is_missing() {
+            return Err(SubmitError::NotController { leader: None });
+        }
         let mut metrics = self.raft.metrics();
         let given_up = tokio::time::sleep(patience.unwrap_or(Duration::MAX));
         tokio::pin!(given_up);
@@ -125,6 +129,7 @@ impl ActiveController {
                 changed = metrics.changed() => changed.map_err(|_| ended(&self.raft, &self.publication))?,
                 // Elected, and then no majority took the entry that opens the term.
                 () = &mut given_up => return Err(SubmitError::NotController { leader: None }),
+                () = self.room.until_missing() => return Err(SubmitError::NotController { leader: None }),
             }
         };
         self.begin_term(term);
@@ -140,26 +145,35 @@ impl ActiveController {
         !alone && metrics.last_quorum_acked.is_some_and(|acked| acked.elapsed() > patience)
     }
 
-    pub(super) async fn until_quorum_is_lost(&self) {
-        if self.quorum_loss.is_none() {
-            return std::future::pending().await;
-        }
-        while !self.lost_quorum() {
-            tokio::time::sleep(QUORUM_CHECK_INTERVAL).await;
+    /// Returns once nothing can be committed: no majority answers, or this node's disk has no room.
+    pub(super) async fn until_stuck(&self) {
+        let quorum_is_lost = async {
+            if self.quorum_loss.is_none() {
+                return std::future::pending().await;
+            }
+            while !self.lost_quorum() {
+                tokio::time::sleep(QUORUM_CHECK_INTERVAL).await;
+            }
+        };
+        tokio::select! {
+            () = quorum_is_lost => {}
+            () = self.room.until_missing() => {}
         }
     }
 
     /// Makes sure that nobody else leads, for what changes nothing is answered from this node's image alone.
     pub(super) async fn confirm_leadership(&self) -> Result<(), SubmitError> {
-        if self.quorum_loss.is_none() || self.raft.ensure_linearizable(ReadPolicy::LeaseRead).await.is_ok() {
+        if self.quorum_loss.is_none() {
             return Ok(());
         }
-        tokio::select! {
-            confirmed = self.raft.ensure_linearizable(ReadPolicy::ReadIndex) => match confirmed {
-                Ok(_) => Ok(()),
-                Err(_) => Err(SubmitError::NotController { leader: None }),
-            },
-            () = self.until_quorum_is_lost() => Err(SubmitError::NotController { leader: None }),
-        }
+        let confirmed = async {
+            self.raft.ensure_linearizable(ReadPolicy::LeaseRead).await.is_ok()
+                || self.raft.ensure_linearizable(ReadPolicy::ReadIndex).await.is_ok()
+        };
+        let confirmed = tokio::select! {
+            confirmed = confirmed => confirmed,
+            () = self.until_stuck() => false,
+        };
+        confirmed.then_some(()).ok_or(SubmitError::NotController { leader: None })
     }
 }

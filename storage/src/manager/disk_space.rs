@@ -15,6 +15,11 @@ pub(super) struct DiskSpace {
     pub(super) usable: u64,
 }
 
+/// How many bytes this user may still write to the disk of `dir`.
+pub fn usable_bytes(dir: &Path) -> io::Result<u64> {
+    DiskSpace::of(dir).map(|space| space.usable)
+}
+
 impl DiskSpace {
     pub(super) fn of(dir: &Path) -> io::Result<Self> {
         let stat = rustix::fs::statvfs(dir)?;

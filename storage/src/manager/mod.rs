@@ -47,6 +47,7 @@ pub use config::{
     Clock, DISK_FULL_CHECK_MS, DISK_RESERVE_BYTES, DISK_RESERVE_PER_MILLE, DISK_RESUME_PER_MILLE, LogManagerConfig,
     MAX_UNFLUSHED_BYTES, MAX_WAITING_FLUSHES, OnOffline, PRODUCER_EXPIRATION_CHECK_MS,
 };
+pub use disk_space::usable_bytes;
 pub use error::{CreateError, DeleteError, MoveError, OpenError};
 pub use futures::Moving;
 pub use load::{Assignment, LoadSummary};

@@ -234,7 +234,7 @@ impl Node {
     pub fn wait_until_ready(&mut self, patience: Duration) -> io::Result<()> {
         let deadline = Instant::now() + patience;
         loop {
-            let Err(said) = self.is_ready() else { return Ok(()) };
+            let Err(said) = self.readiness() else { return Ok(()) };
             let process = self.process.as_mut().ok_or_else(|| io::Error::other("the node does not run"))?;
             let ended = process.ended()?;
             if ended.is_some() || Instant::now() > deadline {
@@ -246,7 +246,8 @@ impl Node {
         }
     }
 
-    fn is_ready(&self) -> io::Result<()> {
+    /// Whether it serves now, or what it says that is wrong.
+    pub fn readiness(&self) -> io::Result<()> {
         if self.options.program != Program::Weir {
             return Program::is_among_brokers(&self.options);
         }
