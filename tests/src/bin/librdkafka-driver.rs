@@ -185,7 +185,9 @@ fn groups() -> Result<(), AnyError> {
             let settings = [
                 ("partition.assignment.strategy", strategy),
                 ("heartbeat.interval.ms", "300"),
-                ("session.timeout.ms", "20000"),
+                // The least that is allowed: where a word of leaving is lost with a coordinator that stops, nothing else ends the member, and
+                // each coordinator that takes over gives it this time anew.
+                ("session.timeout.ms", "6000"),
             ];
             let member = consumer(&group, &settings)?;
             member.subscribe(&[TOPIC])?;

@@ -61,7 +61,11 @@ final class AdminClusterCases {
             new org.apache.kafka.clients.admin.DescribeLogDirsOptions().timeoutMs(2000)).allDescriptions().get());
         Outcome.of("cluster.replica-log-dirs", () -> {
             var replica = new TopicPartitionReplica(TOPIC, 0, 1);
-            var info = admin.describeReplicaLogDirs(List.of(replica)).all().get().get(replica);
+            var told = new java.util.concurrent.atomic.AtomicReference<org.apache.kafka.clients.admin.DescribeReplicaLogDirsResult.ReplicaLogDirInfo>();
+            // A broker that has just started may not have the replica yet.
+            Outcome.until("the replica's directory", () -> told.get() != null && told.get().getCurrentReplicaLogDir() != null,
+                () -> told.set(admin.describeReplicaLogDirs(List.of(replica)).all().get().get(replica)));
+            var info = told.get();
             return "current " + (info.getCurrentReplicaLogDir() != null) + " lag " + info.getCurrentReplicaOffsetLag() + " future " + info.getFutureReplicaLogDir();
         });
     }
