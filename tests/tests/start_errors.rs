@@ -96,6 +96,18 @@ fn the_metadata_log_lies_where_the_file_says_and_is_never_left_behind() {
 }
 
 #[test]
+fn a_lone_node_whose_metadata_log_is_gone_does_not_begin_anew() {
+    let dir = TempDir::new().expect("a directory");
+    let used = used_directory(&dir);
+    let log = used.data_dir().join("__cluster_metadata-0");
+    fs::remove_dir_all(&log).expect("removed");
+    for _ in 0..2 {
+        let sentence = refusal(&used);
+        assert!(sentence.starts_with(&format!("the metadata log {} is gone", log.display())), "{sentence}");
+    }
+}
+
+#[test]
 fn a_directory_of_another_node_is_refused() {
     let dir = TempDir::new().expect("a directory");
     let options = used_directory(&dir).with_setting("node.id=77");

@@ -5,16 +5,18 @@
 //! controller: it opens sessions with them and is called over these.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use uuid::Uuid;
 use weir_controller::decide::Defaults;
 use weir_controller::forward::MAX_FORWARDED_BYTES;
 use weir_controller::quorum::{
-    ConfiguredVoters, Controller, ControllerConfig, ControllerEndpoint, MAX_PEER_RPC_BYTES, PeerConfig, RaftNodeId,
+    ConfiguredVoters, Controller, ControllerConfig, ControllerEndpoint, MAX_PEER_RPC_BYTES, MemberRecord, PeerConfig,
     StartError as ControllerError,
 };
-use weir_storage::manager::LogManager;
+use weir_storage::manager::{LogManager, MetadataLogRecord};
 
 use super::host_name::host_name;
 use super::interrupt::StartInterrupt;
@@ -81,7 +83,6 @@ pub(super) fn start(
     let ports = bound.iter().flat_map(|bound| bound.local_addresses());
     let ports: Vec<u16> = ports.map(|(_, address)| address.port()).collect();
     let base = controller_config(config, logs);
-    let member = RaftNodeId { node_id: base.node_id, directory_id: base.directory_id };
     let starting = Controller::launch(ControllerConfig {
         endpoints: quorum.endpoints(config.node_id, &ports, &host_name().unwrap_or_else(|| "localhost".to_owned())),
         peers: Some(PeerConfig {
@@ -94,6 +95,7 @@ pub(super) fn start(
         }),
         ..base
     })?;
+    let member = starting.node_id();
     let service = starting.peer_service().ok_or(StartError::Controller(ControllerError::Stopped))?;
     let (mut network, mut sessions) = (None, None);
     match bound {
@@ -145,6 +147,7 @@ fn controller_config(config: &BrokerConfig, logs: &LogManager) -> ControllerConf
     ControllerConfig {
         node_id: config.node_id,
         directory_id: metadata_dir.id,
+        member_record: logs.metadata_log_record(metadata_dir.id).map(|record| Arc::new(Recorded(record)) as _),
         directory: metadata_dir.path.clone(),
         cluster_id: logs.cluster_id().map(Arc::from),
         endpoints: Vec::new(),
@@ -158,6 +161,19 @@ fn controller_config(config: &BrokerConfig, logs: &LogManager) -> ControllerConf
             delete_topic_enable: settings.flag("delete.topic.enable"),
             supported_features: supported.collect(),
         },
+    }
+}
+
+/// `meta.properties` of the directory that holds the metadata log.
+struct Recorded(MetadataLogRecord);
+
+impl MemberRecord for Recorded {
+    fn member(&self) -> Option<Uuid> {
+        self.0.id()
+    }
+
+    fn set_member(&self, id: Uuid) -> io::Result<()> {
+        self.0.set_id(id)
     }
 }
 

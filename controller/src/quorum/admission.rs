@@ -192,7 +192,7 @@ impl Admission {
         let me = Myself {
             id: self.client.identity.id,
             blank: !initialised,
-            may_vote: self.peers.may_vote,
+            may_vote: self.peers.may_vote && !self.client.identity.lost_log,
             cluster_id: self.client.identity.cluster_id(),
             endpoints: self.endpoints.clone(),
         };

@@ -25,6 +25,7 @@ use super::broker_watch::{BrokerWatch, LivenessConfig};
 use super::describe::QuorumDescription;
 use super::failure::{ControllerFailure, SubmitError};
 use super::formation::ConfiguredVoters;
+use super::member::MemberRecord;
 use super::membership::{MembershipQueue, VoterChangeError};
 use super::metadata_log::MetadataLog;
 use super::peer::{PeerAddress, PeerTransport};
@@ -42,8 +43,10 @@ use crate::image::MetadataImage;
 pub struct ControllerConfig {
     /// `node.id`.
     pub node_id: BrokerId,
-    /// `directory.id` of the log directory that holds the metadata log.
+    /// `directory.id` of the log directory that holds the metadata log; the node's id in the quorum unless another is recorded.
     pub directory_id: Uuid,
+    /// What is recorded of that log outside of its folder; without it a folder that is gone is not told from a new one.
+    pub member_record: Option<Arc<dyn MemberRecord>>,
     /// That log directory (`metadata.log.dir`); the log is its folder `__cluster_metadata-0`.
     pub directory: PathBuf,
     /// The cluster id that `meta.properties` names, if it names one.
@@ -133,6 +136,11 @@ impl StartAbort {
 }
 
 impl StartingController {
+    /// This member of the quorum.
+    pub fn node_id(&self) -> RaftNodeId {
+        self.node_id
+    }
+
     /// Answers peers; nothing without any.
     pub fn peer_service(&self) -> Option<PeerService> {
         self.launched.peers.as_ref().map(|peers| peers.service.clone())
@@ -184,8 +192,8 @@ impl Controller {
 
     /// Starts the controller and returns once peers can be answered, which they must be for it to become ready.
     pub fn launch(config: ControllerConfig) -> Result<StartingController, StartError> {
-        let node_id = RaftNodeId { node_id: config.node_id, directory_id: config.directory_id };
-        let opened = start::open(&config, node_id)?;
+        let opened = start::open(&config)?;
+        let node_id = opened.member.id;
         let shared = Shared {
             publication: opened.machine.publication(),
             log: Arc::clone(&opened.log),

@@ -25,6 +25,7 @@ pub(super) fn alone(directory: &TempDir) -> ControllerConfig {
     ControllerConfig {
         node_id: BrokerId(1),
         directory_id: Uuid::from_u128(0x1001),
+        member_record: None,
         directory: directory.path().to_path_buf(),
         cluster_id: None,
         endpoints: Vec::new(),

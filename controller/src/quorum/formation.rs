@@ -72,6 +72,7 @@ impl ConfiguredVoters {
 pub(crate) struct Myself {
     pub(crate) id: RaftNodeId,
     pub(crate) blank: bool,
+    /// In a cluster that is formed now.
     pub(crate) may_vote: bool,
     pub(crate) cluster_id: Option<Arc<str>>,
     pub(crate) endpoints: Vec<ControllerEndpoint>,

@@ -29,6 +29,7 @@ use super::entry_batch::{self, EntryError, encode_entry, log_id, now_ms};
 use super::readable::OfNewerBuild;
 use super::room::Room;
 use super::snapshot_file::{SnapshotId, oldest_snapshot_end};
+use super::start_error::REPLACE_FOLDER;
 use super::tail_check::{Tail, check_tail};
 use super::types::{Entry, LogId};
 use crate::decide::SupportedFeatures;
@@ -64,7 +65,7 @@ pub enum MetadataLogError {
     },
     /// The disk lost or changed entries that were acknowledged.
     #[error(
-        "the metadata log is damaged: {segment} cannot be read from byte {position} on (offset {offset}), yet intact entries follow, so this is no write cut short by a crash; cutting there would undo acknowledged changes, so this node does not start; restore the directory from a copy"
+        "the metadata log is damaged: {segment} cannot be read from byte {position} on (offset {offset}), yet intact entries follow, so this is no write cut short by a crash; cutting there would undo acknowledged changes, so this node does not start; {REPLACE_FOLDER}"
     )]
     Damaged {
         /// The file.
@@ -86,7 +87,7 @@ pub enum MetadataLogError {
     },
     /// The log begins later than what the snapshot covers.
     #[error(
-        "the metadata log {directory} starts at offset {log_start}, but the newest snapshot that can be read covers only what is below {covered}: the records between are missing, so this node does not start"
+        "the metadata log {directory} starts at offset {log_start}, but the newest snapshot that can be read covers only what is below {covered}: the records between are missing, so this node does not start; {REPLACE_FOLDER}"
     )]
     Gap {
         /// Its folder.

@@ -11,7 +11,7 @@
 //! | `rebalance`, `leaderless` | leaderships that return to their preferred replicas; partitions that were left without a leader |
 //! | `state_machine`, `publisher` | the applied image, and who hears of its changes |
 //! | `log_store`, `metadata_log`, `flusher` | the Raft log: a storage log `__cluster_metadata-0`, fsynced before it counts |
-//! | `quorum_state` | the vote |
+//! | `quorum_state`, `member` | the vote, and which member of the quorum gives it |
 //! | `room` | a full disk under all that |
 //! | `snapshot_file` | snapshots |
 //! | `entry_batch`, `membership_codec` | the bytes of all that |
@@ -48,6 +48,7 @@ mod leaderless;
 mod learners;
 mod log_reports;
 mod log_store;
+mod member;
 mod membership;
 mod membership_codec;
 mod metadata_log;
@@ -83,6 +84,7 @@ pub use controller::{Controller, ControllerConfig, ControllerStats, PeerConfig, 
 pub use describe::{QuorumDescription, ReplicaState};
 pub use failure::{ControllerFailure, SubmitError};
 pub use formation::ConfiguredVoters;
+pub use member::MemberRecord;
 pub use membership::VoterChangeError;
 pub use metadata_log::{CLUSTER_METADATA_FOLDER, CLUSTER_METADATA_TOPIC, MetadataLogError};
 pub use peer::{PeerAddress, PeerError, PeerFuture, PeerRpcKind, PeerTransport};

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::entry_batch::EntryError;
 use super::incarnations::{Incarnations, SecondIncarnation};
+use super::member::Member;
 use super::peer::{PeerAddress, PeerError, PeerRpcKind, PeerTransport};
 use super::publisher::Publication;
 use super::rpc::{self, PeerRefusal, RequestHeader, Responder, Rpc, RpcDecodeError};
@@ -22,6 +23,8 @@ use super::types::RaftNodeId;
 /// Who this process is to its peers.
 pub(crate) struct PeerIdentity {
     pub(crate) id: RaftNodeId,
+    /// It was another member, of a cluster that is somewhere: it forms none.
+    pub(crate) lost_log: bool,
     pub(crate) incarnation: Uuid,
     named: Option<Arc<str>>,
     publication: Arc<Publication>,
@@ -34,9 +37,10 @@ pub(crate) struct PeerIdentity {
 
 impl PeerIdentity {
     /// `named` is the cluster id of `meta.properties`.
-    pub(crate) fn new(id: RaftNodeId, named: Option<Arc<str>>, publication: Arc<Publication>) -> Self {
+    pub(crate) fn new(member: &Member, named: Option<Arc<str>>, publication: Arc<Publication>) -> Self {
         Self {
-            id,
+            id: member.id,
+            lost_log: member.lost_log,
             incarnation: Uuid::new_v4(),
             named,
             publication,

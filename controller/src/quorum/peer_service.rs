@@ -177,7 +177,7 @@ impl Inner {
         Ok(ProbeAnswer {
             cluster_id: self.identity.cluster_id(),
             blank: !initialised,
-            may_vote: self.may_vote,
+            may_vote: self.may_vote && !self.identity.lost_log,
             configured: self.configured.clone(),
             leader: known_leader(&self.raft),
         })

@@ -15,6 +15,7 @@
 //! | `logEmpty` | ours, and only where true: the vote was given before the log had its first entry |
 //!
 //! A vote beside an empty log otherwise means that the log was lost. The mark goes before the first entry is acknowledged.
+//! That there is a vote is also recorded outside of the folder (`member`), before the first one is answered.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -25,6 +26,8 @@ use serde::{Deserialize, Serialize};
 use weir_protocol::ids::BrokerId;
 use weir_storage::identity::{format_uuid, parse_uuid};
 
+use super::member::RecordedMember;
+use super::start_error::REPLACE_FOLDER;
 use super::types::{LeaderId, RaftNodeId, Vote};
 
 const FILE_NAME: &str = "quorum-state";
@@ -46,7 +49,9 @@ pub enum QuorumStateError {
         source: io::Error,
     },
     /// The file is there and makes no sense.
-    #[error("{path} is damaged ({reason}); a node that forgets its vote could vote twice, so it does not start")]
+    #[error(
+        "{path} is damaged ({reason}); a node that forgets its vote could vote twice, so it does not start; {REPLACE_FOLDER}"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -75,9 +80,15 @@ pub(crate) struct QuorumStateFile {
     vote: Option<Vote>,
     without_log: bool,
     fsyncs: u64,
+    record: Option<RecordedMember>,
 }
 
 impl QuorumStateFile {
+    /// Whether `directory` holds a vote, be it readable or not.
+    pub(crate) fn is_in(directory: &Path) -> bool {
+        directory.join(FILE_NAME).exists()
+    }
+
     /// Reads the vote of `directory`; a missing file is a node that never voted. What is found is durable, by name too: a
     /// process that was killed may have come no further than the rename.
     pub(crate) fn open(directory: &Path) -> Result<Self, QuorumStateError> {
@@ -95,11 +106,12 @@ impl QuorumStateFile {
             }
         };
         let Some((vote, without_log)) = saved else {
-            return Ok(Self { directory: directory.to_path_buf(), vote: None, without_log: false, fsyncs: 0 });
+            let directory = directory.to_path_buf();
+            return Ok(Self { directory, vote: None, without_log: false, fsyncs: 0, record: None });
         };
         let synced = File::open(directory).and_then(|directory| directory.sync_all());
         synced.map_err(|source| QuorumStateError::Io { path: directory.to_path_buf(), source })?;
-        Ok(Self { directory: directory.to_path_buf(), vote: Some(vote), without_log, fsyncs: 1 })
+        Ok(Self { directory: directory.to_path_buf(), vote: Some(vote), without_log, fsyncs: 1, record: None })
     }
 
     pub(crate) fn vote(&self) -> Option<Vote> {
@@ -116,9 +128,30 @@ impl QuorumStateFile {
         self.without_log
     }
 
+    /// Where it is noted that this member has voted.
+    pub(crate) fn record_in(&mut self, record: Option<RecordedMember>) {
+        self.record = record;
+    }
+
+    /// Removes the vote of a member that is no more.
+    pub(crate) fn forget(&mut self) -> io::Result<()> {
+        match fs::remove_file(self.directory.join(FILE_NAME)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => File::open(&self.directory)?.sync_all()?,
+        }
+        self.vote = None;
+        self.without_log = false;
+        Ok(())
+    }
+
     /// Makes `vote` durable; `without_log` tells that the log has no entry yet. One that finds the disk full (an error of kind
     /// `StorageFull`) leaves the earlier vote as it was.
     pub(crate) fn save(&mut self, vote: Vote, without_log: bool) -> io::Result<()> {
+        self.replace(vote, without_log)?;
+        self.record.as_ref().map_or(Ok(()), RecordedMember::note)
+    }
+
+    fn replace(&mut self, vote: Vote, without_log: bool) -> io::Result<()> {
         if self.vote == Some(vote) && self.without_log == without_log {
             return Ok(());
         }

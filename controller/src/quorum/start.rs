@@ -28,6 +28,7 @@ use super::leader_watch::LeaderWatch;
 use super::leaderless::LeaderlessElections;
 use super::log_reports::LogReports;
 use super::log_store::LogStore;
+use super::member::{self, Member};
 use super::membership::{MembershipChanges, MembershipQueue, acknowledged_ago};
 use super::metadata_log::{CLUSTER_METADATA_FOLDER, MetadataLog};
 use super::network::Network;
@@ -58,7 +59,7 @@ const SUCCESSOR_HEARD_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a directory holds.
 pub(super) struct Opened {
-    node_id: RaftNodeId,
+    pub(super) member: Member,
     directory: std::path::PathBuf,
     blank: bool,
     pub(super) machine: StateMachine,
@@ -98,23 +99,28 @@ pub(super) struct Intake {
 }
 
 /// Reads a directory; it is created if need be. What is found is durable, whatever the process before had come to when it ended.
-pub(super) fn open(config: &ControllerConfig, node_id: RaftNodeId) -> Result<Opened, StartError> {
+pub(super) fn open(config: &ControllerConfig) -> Result<Opened, StartError> {
     let directory = config.directory.join(CLUSTER_METADATA_FOLDER);
     let made = fs::create_dir_all(&directory).and_then(|()| File::open(&config.directory)?.sync_all());
-    made.map_err(|source| StartError::Directory { path: directory.clone(), source })?;
-    let vote = QuorumStateFile::open(&directory)?;
+    let unusable = |source| StartError::Directory { path: directory.clone(), source };
+    made.map_err(unusable)?;
+    let vote = QuorumStateFile::open(&directory);
+    if QuorumStateFile::is_in(&directory)
+        && let Some(record) = member::record_of(config)
+    {
+        // Before anything is refused, for the operator may then remove the folder; an earlier build recorded nothing.
+        record.note().map_err(unusable)?;
+    }
+    let mut vote = vote?;
     let supported = &config.defaults.supported_features;
-    // Both are judged before anything is written.
+    // Both are judged before anything of the metadata is written.
     let machine = StateMachine::open(&directory, supported.clone())?;
     let log = MetadataLog::open(&directory, machine.snapshot_id(), supported)?;
-    SnapshotFile::remove_unfinished(&directory)
-        .map_err(|source| StartError::Directory { path: directory.clone(), source })?;
-    let last = log.last().map_err(|source| StartError::Directory { path: directory.clone(), source })?;
+    SnapshotFile::remove_unfinished(&directory).map_err(unusable)?;
+    let last = log.last().map_err(unusable)?;
+    let member = member::settle(config, &directory, &mut vote, last)?;
     let blank = last.is_none();
-    if let (true, false, Some(saved)) = (blank, vote.given_without_log(), vote.vote()) {
-        return Err(StartError::LogLost { directory, term: saved.leader_id.term });
-    }
-    Ok(Opened { node_id, directory, blank, machine, log: Arc::new(log), vote: Arc::new(Mutex::new(vote)) })
+    Ok(Opened { member, directory, blank, machine, log: Arc::new(log), vote: Arc::new(Mutex::new(vote)) })
 }
 
 /// The controller's thread: starts, says how far it is, and serves until it is stopped.
@@ -141,7 +147,7 @@ pub(super) fn run(config: ControllerConfig, opened: Opened, intake: Intake, prog
 async fn serve(config: ControllerConfig, opened: Opened, intake: Intake, progress: Progress) {
     let publication = opened.machine.publication();
     let snapshot_due = opened.machine.snapshot_due();
-    let identity = Arc::new(PeerIdentity::new(opened.node_id, config.cluster_id.clone(), Arc::clone(&publication)));
+    let identity = Arc::new(PeerIdentity::new(&opened.member, config.cluster_id.clone(), Arc::clone(&publication)));
     let client = config
         .peers
         .as_ref()
@@ -281,7 +287,7 @@ async fn build_raft(
     let network = client.map_or_else(Network::none, |client| Network::new(client, room));
     let store = LogStore::new(opened.log, opened.vote).map_err(StartError::Thread)?;
     let config = raft_config(timing.unwrap_or_default()).validate().map_err(|error| quorum(error.to_string()))?;
-    let raft = Raft::new(opened.node_id, Arc::new(config), network, store, opened.machine).await;
+    let raft = Raft::new(opened.member.id, Arc::new(config), network, store, opened.machine).await;
     raft.map_err(|error| quorum(error.to_string()))
 }
 

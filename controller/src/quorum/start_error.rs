@@ -10,6 +10,9 @@ use super::quorum_state::QuorumStateError;
 use super::snapshot_file::SnapshotError;
 use super::types::RaftNodeId;
 
+/// What an operator does about a metadata log that cannot be used: see `member`.
+pub(super) const REPLACE_FOLDER: &str = "if there are other controllers, remove the folder __cluster_metadata-0 whole, and this node comes back as another member of their quorum and gets the metadata from them; put a copy in its place only if there are none, for a copy lacks what this node has answered for since";
+
 /// Why a controller did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -30,15 +33,21 @@ pub enum StartError {
     /// The metadata log cannot be opened.
     #[error(transparent)]
     Log(#[from] MetadataLogError),
-    /// A vote without a log: its entries were lost, and with them perhaps what this node acknowledged.
+    /// The log was lost, and nobody else is known to have the metadata.
     #[error(
-        "{directory} holds a vote of term {term} but no metadata log: the log was lost, and a voter without its log may not vote again; restore the directory, or remove it whole to start a new cluster"
+        "the metadata log {directory} is gone, and the configuration names no other controller to get the metadata from: this node would begin anew, with an empty cluster; restore it from a copy, or remove every log directory whole to begin anew"
     )]
     LogLost {
         /// The folder of the metadata log.
         directory: PathBuf,
-        /// The term of the vote.
-        term: u64,
+    },
+    /// A log without a vote: this node may have voted, and does not know for whom.
+    #[error(
+        "{directory} holds a metadata log but no quorum-state; a node that forgets its vote could vote twice, so it does not start; {REPLACE_FOLDER}"
+    )]
+    VoteLost {
+        /// The folder of the metadata log.
+        directory: PathBuf,
     },
     /// The directory was copied, or its `meta.properties` replaced.
     #[error(

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
@@ -12,7 +14,9 @@ use weir_controller::decide::{
     AnyConfig, ControllerRequest, ControllerResponse, CreateTopicsRequest, Defaults, DeleteTopicsRequest, LogState,
     NewTopic, RegisterBrokerRequest, TopicRef,
 };
-use weir_controller::quorum::{CLUSTER_METADATA_FOLDER, Controller, ControllerConfig, StartError, SubmitError};
+use weir_controller::quorum::{
+    CLUSTER_METADATA_FOLDER, Controller, ControllerConfig, MemberRecord, StartError, SubmitError,
+};
 use weir_controller::record::{BrokerEndpoint, BrokerFeature};
 use weir_protocol::ids::BrokerId;
 
@@ -31,12 +35,28 @@ pub(crate) fn config(directory: &Path) -> ControllerConfig {
     ControllerConfig {
         node_id: BROKER,
         directory_id: Uuid::from_u128(0x1001),
+        member_record: None,
         directory: directory.to_path_buf(),
         cluster_id: None,
         endpoints: Vec::new(),
         peers: None,
         catalog: Arc::new(AnyConfig),
         defaults: Defaults { supported_features, ..Defaults::default() },
+    }
+}
+
+/// What `meta.properties` says of the metadata log beside it.
+#[derive(Default)]
+pub(crate) struct Record(Mutex<Option<Uuid>>);
+
+impl MemberRecord for Record {
+    fn member(&self) -> Option<Uuid> {
+        *self.0.lock()
+    }
+
+    fn set_member(&self, id: Uuid) -> io::Result<()> {
+        *self.0.lock() = Some(id);
+        Ok(())
     }
 }
 

@@ -1,9 +1,13 @@
 //! What goes wrong around a quorum: cuts, lost and late messages, lost disks, copied disks, strangers.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::time::Duration;
 
-use weir_controller::quorum::{Controller, ControllerConfig, PeerRpcKind, RaftNodeId, StartError, SubmitError};
+use weir_controller::quorum::{
+    CLUSTER_METADATA_FOLDER, Controller, ControllerConfig, MemberRecord, PeerRpcKind, RaftNodeId, StartError,
+    SubmitError,
+};
 
 use crate::cluster::{copy_as_a_kill_leaves_it, create};
 use crate::peers::{Faults, Node, PATIENCE, Quorum};
@@ -97,6 +101,51 @@ fn a_voter_with_an_emptied_directory_comes_back_under_a_new_id_and_the_old_one_l
     quorum.wait("the new voter, and not the old", || (voters(&quorum) == expected).then_some(()));
     quorum.create("after");
     assert_eq!(quorum.agreed_topics(), ["after", "before"]);
+}
+
+#[test]
+fn a_voter_whose_metadata_folder_is_gone_never_votes_as_itself_again_and_another_takes_its_place() {
+    let mut quorum = Quorum::running(3);
+    quorum.register_broker();
+    quorum.create("before");
+    let leader = quorum.leader();
+    let robbed = quorum.nodes.iter().map(|node| node.number).find(|number| *number != leader).unwrap();
+    let former = quorum.node(robbed).id();
+    assert_eq!(quorum.node(robbed).record.member(), Some(former.directory_id));
+    quorum.kill(robbed);
+    fs::remove_dir_all(quorum.node(robbed).directory.path().join(CLUSTER_METADATA_FOLDER)).unwrap();
+    quorum.start(robbed);
+    let new = quorum.node(robbed).controller().node_id();
+    assert_ne!(new, former);
+    let others = quorum.nodes.iter().filter(|node| node.number != robbed).map(Node::id);
+    let expected = others.chain([new]).collect::<BTreeSet<_>>();
+    quorum.wait("the new voter, and not the old", || (voters(&quorum) == expected).then_some(()));
+    // It stays that one.
+    quorum.kill(robbed);
+    quorum.start(robbed);
+    assert_eq!(quorum.node(robbed).controller().node_id(), new);
+    quorum.create("after");
+    assert_eq!(quorum.agreed_topics(), ["after", "before"]);
+}
+
+#[test]
+fn a_node_that_was_a_member_once_forms_no_cluster() {
+    let quorum = Quorum::of(3);
+    // The lowest of the configured voters, which would form one of three blank nodes at once.
+    let robbed = quorum.node(1);
+    robbed.record.set_member(robbed.directory_id).unwrap();
+    let starting = [1, 2, 3].map(|number| quorum.launch(number).unwrap());
+    quorum.wait("several rounds of asking", || {
+        (quorum.wires.calls(robbed.port(), PeerRpcKind::Probe) >= 12).then_some(())
+    });
+    for node in &quorum.nodes {
+        let vote = node.directory.path().join(CLUSTER_METADATA_FOLDER).join("quorum-state");
+        assert!(!vote.exists(), "node {} has voted", node.number);
+    }
+    for starting in starting {
+        starting.abort_handle().abort();
+        assert!(matches!(starting.ready(), Err(StartError::Stopped)));
+    }
 }
 
 #[test]

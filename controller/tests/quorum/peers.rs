@@ -17,13 +17,13 @@ use weir_controller::decide::{ControllerResponse, CreateTopicsRequest};
 use weir_controller::image::METADATA_VERSION_FEATURE;
 use weir_controller::liveness::DialOutcome;
 use weir_controller::quorum::{
-    ConfiguredVoters, Controller, ControllerConfig, ControllerEndpoint, LivenessConfig, PeerAddress, PeerConfig,
-    PeerError, PeerFuture, PeerRpcKind, PeerService, PeerTransport, QuorumTiming, RaftNodeId, StartError,
+    ConfiguredVoters, Controller, ControllerConfig, ControllerEndpoint, LivenessConfig, MemberRecord, PeerAddress,
+    PeerConfig, PeerError, PeerFuture, PeerRpcKind, PeerService, PeerTransport, QuorumTiming, RaftNodeId, StartError,
     StartingController, SubmitError,
 };
 use weir_protocol::ids::BrokerId;
 
-use crate::cluster::{HIGHEST_METADATA_VERSION, LOWEST_METADATA_VERSION, config, create, register_as};
+use crate::cluster::{HIGHEST_METADATA_VERSION, LOWEST_METADATA_VERSION, Record, config, create, register_as};
 
 /// How long anything that must come may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -191,6 +191,7 @@ pub(crate) struct Node {
     pub(crate) number: i32,
     pub(crate) directory: TempDir,
     pub(crate) directory_id: Uuid,
+    pub(crate) record: Arc<Record>,
     pub(crate) may_vote: bool,
     /// The highest `metadata.version` that its build can run.
     pub(crate) highest_version: i16,
@@ -203,6 +204,7 @@ impl Node {
             number,
             directory: tempfile::tempdir().unwrap(),
             directory_id: Uuid::new_v4(),
+            record: Arc::default(),
             may_vote: true,
             highest_version: HIGHEST_METADATA_VERSION,
             controller: None,
@@ -214,7 +216,8 @@ impl Node {
     }
 
     pub(crate) fn id(&self) -> RaftNodeId {
-        RaftNodeId { node_id: BrokerId(self.number), directory_id: self.directory_id }
+        let directory_id = self.record.member().unwrap_or(self.directory_id);
+        RaftNodeId { node_id: BrokerId(self.number), directory_id }
     }
 
     pub(crate) fn controller(&self) -> &Arc<Controller> {
@@ -294,13 +297,14 @@ impl Quorum {
         ControllerConfig {
             node_id: BrokerId(node.number),
             directory_id: node.directory_id,
+            member_record: Some(node.record.clone()),
             endpoints: endpoints(node.number),
             peers: Some(peers),
             ..config
         }
     }
 
-    fn launch(&self, number: i32) -> Result<StartingController, StartError> {
+    pub(crate) fn launch(&self, number: i32) -> Result<StartingController, StartError> {
         let node = self.node(number);
         let starting = Controller::launch(self.config_of(node))?;
         self.wires.listen(node.port(), starting.peer_service().unwrap());

@@ -1,12 +1,13 @@
 //! Starting: what a directory becomes, what it costs, and what is refused.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
-use weir_controller::quorum::{CLUSTER_METADATA_FOLDER, Controller, StartError};
+use weir_controller::quorum::{CLUSTER_METADATA_FOLDER, Controller, ControllerConfig, MemberRecord, StartError};
 
-use crate::cluster::{Cluster, config, start};
+use crate::cluster::{Cluster, Record, config, start};
 
 #[test]
 fn a_blank_directory_becomes_a_cluster_with_an_id_and_the_highest_features() {
@@ -117,6 +118,41 @@ fn a_voter_that_lost_its_log_does_not_vote_again() {
     }
     let error = start(cluster.directory.path()).err().unwrap();
     assert!(matches!(error, StartError::LogLost { .. }), "{error}");
+}
+
+#[test]
+fn a_log_without_a_vote_is_refused() {
+    let cluster = Cluster::new();
+    cluster.controller.shutdown();
+    fs::remove_file(cluster.metadata_log().join("quorum-state")).unwrap();
+    let error = start(cluster.directory.path()).err().unwrap();
+    assert!(matches!(error, StartError::VoteLost { .. }), "{error}");
+}
+
+#[test]
+fn a_lone_controller_whose_log_is_gone_does_not_begin_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let record = Arc::new(Record::default());
+    let recorded = || ControllerConfig { member_record: Some(record.clone()), ..config(directory.path()) };
+    let first = Controller::start(recorded()).unwrap();
+    assert_eq!(record.member(), Some(first.node_id().directory_id));
+    first.shutdown();
+    Controller::start(recorded()).unwrap().shutdown();
+    fs::remove_dir_all(directory.path().join(CLUSTER_METADATA_FOLDER)).unwrap();
+    let error = Controller::start(recorded()).err().unwrap();
+    assert!(matches!(error, StartError::LogLost { .. }), "{error}");
+}
+
+#[test]
+fn a_directory_that_has_voted_is_recorded_whatever_else_is_wrong_with_it() {
+    let cluster = Cluster::new();
+    cluster.controller.shutdown();
+    fs::write(cluster.metadata_log().join("quorum-state"), "{\"leaderId\":").unwrap();
+    // As a build leaves it that recorded nothing.
+    let record = Arc::new(Record::default());
+    let recorded = ControllerConfig { member_record: Some(record.clone()), ..config(cluster.directory.path()) };
+    assert!(matches!(Controller::start(recorded), Err(StartError::Vote(_))));
+    assert_eq!(record.member(), Some(cluster.controller.node_id().directory_id));
 }
 
 #[test]

@@ -7,9 +7,10 @@
 //! directory.id=xC0p-AVHQd2EvPZyHrtQzA
 //! node.id=1
 //! version=1
+//! weir.metadata.log.id=xC0p-AVHQd2EvPZyHrtQzA
 //! ```
 //!
-//! The cluster id is absent between a cluster's first start and its first committed record; Kafka always has one. Ids are
+//! The last is ours, and there once the directory has held a metadata log. The cluster id is absent between a cluster's first start and its first committed record; Kafka always has one. Ids are
 //! 16 bytes in unpadded base64url, as Kafka prints them.
 
 use std::collections::HashMap;
@@ -24,6 +25,11 @@ use crate::checkpoint;
 /// The file's name in a log directory.
 pub const META_PROPERTIES_FILE: &str = "meta.properties";
 
+const DIRECTORY_ID: &str = "directory.id";
+
+/// Kafka passes over keys that it does not know.
+const METADATA_LOG_ID: &str = "weir.metadata.log.id";
+
 /// What the file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetaProperties {
@@ -33,6 +39,9 @@ pub struct MetaProperties {
     pub node_id: BrokerId,
     /// The directory's own id; Kafka before 3.7 wrote none.
     pub directory_id: Option<Uuid>,
+    /// The id under which the metadata log that the directory holds, or held, is a member of its quorum (KIP-853): the
+    /// directory's own, or another once a log was lost. `None` if it never held one.
+    pub metadata_log_id: Option<Uuid>,
 }
 
 /// Why the file does not read.
@@ -72,15 +81,16 @@ impl MetaProperties {
             Ok(id @ 0..) => BrokerId(id),
             _ => return Err(MetaPropertiesError::Invalid { key: "node.id", value: node_id }),
         };
-        let directory_id = match values.remove("directory.id") {
-            None => None,
-            Some(value) => Some(
-                parse_uuid(&value)
-                    .filter(|id| !is_reserved(id))
-                    .ok_or(MetaPropertiesError::Invalid { key: "directory.id", value })?,
-            ),
+        let mut id = |key| match values.remove(key) {
+            None => Ok(None),
+            Some(value) => match parse_uuid(&value).filter(|id| !is_reserved(id)) {
+                Some(id) => Ok(Some(id)),
+                None => Err(MetaPropertiesError::Invalid { key, value }),
+            },
         };
-        Ok(Self { cluster_id: values.remove("cluster.id").filter(|id| !id.is_empty()), node_id, directory_id })
+        let (directory_id, metadata_log_id) = (id(DIRECTORY_ID)?, id(METADATA_LOG_ID)?);
+        let cluster_id = values.remove("cluster.id").filter(|id| !id.is_empty());
+        Ok(Self { cluster_id, node_id, directory_id, metadata_log_id })
     }
 
     /// The file's text.
@@ -96,10 +106,13 @@ impl MetaProperties {
             line("cluster.id", cluster_id);
         }
         if let Some(directory_id) = &self.directory_id {
-            line("directory.id", &format_uuid(directory_id));
+            line(DIRECTORY_ID, &format_uuid(directory_id));
         }
         line("node.id", &self.node_id.to_string());
         line("version", "1");
+        if let Some(metadata_log_id) = &self.metadata_log_id {
+            line(METADATA_LOG_ID, &format_uuid(metadata_log_id));
+        }
         text
     }
 
@@ -214,10 +227,15 @@ mod tests {
             cluster_id: Some("my cluster".to_owned()),
             node_id: BrokerId(3),
             directory_id: Some(Uuid::from_u128(u128::MAX)),
+            metadata_log_id: None,
         };
         let text = "cluster.id=my\\ cluster\ndirectory.id=_____________________w\nnode.id=3\nversion=1\n";
         assert_eq!(meta.format(), text);
         assert_eq!(MetaProperties::parse(text).unwrap(), meta);
+        let meta = MetaProperties { metadata_log_id: Some(Uuid::from_u128(u128::MAX - 1)), ..meta };
+        let text = format!("{text}weir.metadata.log.id=_____________________g\n");
+        assert_eq!(meta.format(), text);
+        assert_eq!(MetaProperties::parse(&text).unwrap(), meta);
     }
 
     #[test]

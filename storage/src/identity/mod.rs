@@ -166,7 +166,12 @@ impl DirectoryIdentity {
     /// Completes what the directory says of itself, and writes it if that changed.
     fn settle(path: &Path, found: Option<MetaProperties>, owner: &Owner, new_id: Uuid) -> io::Result<MetaProperties> {
         let before = found.clone();
-        let mut meta = found.unwrap_or(MetaProperties { cluster_id: None, node_id: owner.node_id, directory_id: None });
+        let mut meta = found.unwrap_or(MetaProperties {
+            cluster_id: None,
+            node_id: owner.node_id,
+            directory_id: None,
+            metadata_log_id: None,
+        });
         meta.directory_id.get_or_insert(new_id);
         if meta.cluster_id.is_none() {
             meta.cluster_id.clone_from(&owner.cluster_id);
@@ -190,6 +195,19 @@ impl DirectoryIdentity {
     /// The cluster the directory belongs to, once it is known.
     pub fn cluster_id(&self) -> Option<&str> {
         self.meta.cluster_id.as_deref()
+    }
+
+    /// The member of the metadata quorum whose log the directory holds or held, if it ever held one.
+    pub fn metadata_log_id(&self) -> Option<Uuid> {
+        self.meta.metadata_log_id
+    }
+
+    /// The directory holds the log of that member from now on; durable when it returns.
+    pub fn record_metadata_log_id(&mut self, id: Uuid) -> io::Result<()> {
+        let meta = MetaProperties { metadata_log_id: Some(id), ..self.meta.clone() };
+        meta.write(&self.path)?;
+        self.meta = meta;
+        Ok(())
     }
 
     /// How the directory was left.
@@ -337,6 +355,20 @@ mod tests {
             error(dir.path(), &owner(1, Some("xyz"))),
             "the log directory DIR belongs to cluster abc, and this node to cluster xyz; choose another directory in log.dirs"
         );
+    }
+
+    #[test]
+    fn the_id_of_the_metadata_log_is_kept_beside_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut identity = open(dir.path(), &owner(1, None)).unwrap();
+        assert_eq!(identity.metadata_log_id(), None);
+        let id = Uuid::from_u128(0x5678);
+        identity.record_metadata_log_id(id).unwrap();
+        identity.record_cluster_id("abc").unwrap();
+        drop(identity);
+        let identity = open(dir.path(), &owner(1, None)).unwrap();
+        let ids = (identity.directory_id(), identity.metadata_log_id(), identity.cluster_id());
+        assert_eq!(ids, (ID, Some(id), Some("abc")));
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod flusher;
 mod futures;
 mod housekeeping;
 mod load;
+mod metadata_log_record;
 mod metrics;
 mod partition_dir;
 mod partition_metadata;
@@ -51,6 +52,7 @@ pub use disk_space::usable_bytes;
 pub use error::{CreateError, DeleteError, MoveError, OpenError};
 pub use futures::Moving;
 pub use load::{Assignment, LoadSummary};
+pub use metadata_log_record::MetadataLogRecord;
 pub use metrics::{Counter, LogManagerMetrics};
 pub use partition_metadata::PARTITION_METADATA_FILE;
 
@@ -201,6 +203,12 @@ impl LogManager {
     /// The cluster that the directories belong to, once it is known.
     pub fn cluster_id(&self) -> Option<String> {
         self.shared.directories.iter().find_map(|directory| directory.identity.lock().cluster_id().map(str::to_owned))
+    }
+
+    /// Where it is kept what metadata log the directory of that id holds.
+    pub fn metadata_log_record(&self, directory: Uuid) -> Option<MetadataLogRecord> {
+        let found = self.shared.directories.iter().find(|found| found.id == directory);
+        found.map(|directory| MetadataLogRecord(Arc::downgrade(directory)))
     }
 
     /// How the node stopped before, over all directories: the worst of them.

@@ -165,6 +165,7 @@ fn config(dir: &Path) -> ControllerConfig {
     ControllerConfig {
         node_id: BrokerId(1),
         directory_id: Uuid::from_u64_pair(1, 1),
+        member_record: None,
         directory: dir.to_owned(),
         cluster_id: None,
         endpoints: Vec::new(),
