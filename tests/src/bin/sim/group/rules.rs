@@ -155,9 +155,15 @@ impl GroupRules {
         let floor = self.floor(question);
         let holds = |moment| history.generation_at(moment).is_none_or(is_in);
         if !history.moments_of_generations(floor).any(holds) {
-            let stored = history.generation_at(floor).map_or(0, |stored| stored.generation);
             let name = format!("member {member} of group {group}");
-            self.break_rule(rule, || format!("{name} was answered in generation {generation} after {stored} was told"));
+            let told = match history.generation_at(floor) {
+                Some(stored) if stored.generation == generation => {
+                    let members = stored.members.iter().map(|stored| &*stored.member_id).collect::<Vec<_>>();
+                    format!("though that had been told with the members {members:?}")
+                }
+                stored => format!("after {} was told", stored.map_or(0, |stored| stored.generation)),
+            };
+            self.break_rule(rule, || format!("{name} was answered in generation {generation} {told}"));
         }
     }
 
