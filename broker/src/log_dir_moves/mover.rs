@@ -151,8 +151,8 @@ fn copy_chunk(partition: &Partition, future: &Log, max_bytes: u32) -> Result<Cop
         future.truncate_to(cut, now_ms())?;
     }
     let start = original.log_start_offset();
-    if future.log_end_offset() < start {
-        // What lies between has been deleted.
+    if future.log_end_offset() <= start && future.log_start_offset() < start {
+        // All that it has, and what lies between, has been deleted.
         future.truncate_fully_and_start_at(start, now_ms())?;
     }
     let from = future.log_end_offset();
@@ -163,7 +163,13 @@ fn copy_chunk(partition: &Partition, future: &Log, max_bytes: u32) -> Result<Cop
     let Some(slice) = read.slice else { return Ok(Copied::All) };
     let mut batches = vec![0; slice.length as usize];
     slice.file.read_exact_at(&mut batches, slice.position)?;
-    let info = future.append_as_follower(&batches, LeaderEpoch(i32::MAX), now_ms())?;
+    let append = || future.append_as_follower(&batches, LeaderEpoch(i32::MAX), now_ms());
+    let info = append().or_else(|refused| {
+        // The original starts within a batch.
+        let start = future.start_that_takes(&refused).ok_or(refused)?;
+        future.truncate_fully_and_start_at(start, now_ms())?;
+        append()
+    })?;
     Ok(Copied::Bytes(info.bytes))
 }
 
@@ -176,3 +182,7 @@ fn liken(future: &Log, original: &Log) {
         future.assign_epoch_start(epoch, original.log_end_offset());
     }
 }
+
+#[cfg(test)]
+#[path = "mover_tests.rs"]
+mod tests;

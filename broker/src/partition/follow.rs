@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use weir_protocol::ids::{LeaderEpoch, Offset};
-use weir_storage::log::{AppendError, Log, StorageError};
+use weir_storage::log::{AppendError, AppendInfo, Log, StorageError};
 
 use super::{Partition, PartitionError};
 use crate::replication::{EpochEnd, LocalLog};
@@ -82,7 +82,7 @@ impl Partition {
         self.as_follower(leader_epoch, |log| {
             let mut taken = Taken { bytes: 0, flush_to: None };
             if !records.is_empty() {
-                let info = log.append_as_follower(records, leader_epoch, now_ms)?;
+                let info = self.append_fetched(log, records, leader_epoch, now_ms)?;
                 taken.bytes = info.bytes;
                 taken.flush_to = info.needs_fsync.then_some(info.log_end_offset);
             }
@@ -95,6 +95,24 @@ impl Partition {
             }
             Ok(taken)
         })
+    }
+
+    /// Appends what was fetched. A log that has nothing, and starts where the leader deleted records up to within a batch, takes that
+    /// batch whole: its start moves back there, and to the leader's again once the batch is here.
+    fn append_fetched(
+        &self,
+        log: &Log,
+        records: &[u8],
+        leader_epoch: LeaderEpoch,
+        now_ms: i64,
+    ) -> Result<AppendInfo, FollowError> {
+        let refused = match log.append_as_follower(records, leader_epoch, now_ms) {
+            Ok(info) => return Ok(info),
+            Err(refused) => refused,
+        };
+        let start = log.start_that_takes(&refused).ok_or(refused)?;
+        self.local.logs.start_over(log, start)?;
+        Ok(log.append_as_follower(records, leader_epoch, now_ms)?)
     }
 
     /// Cuts the log where it parts from that of the leader of `leader_epoch`.

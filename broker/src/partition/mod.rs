@@ -326,4 +326,4 @@ fn available(log: LogRef) -> Result<LogRef, PartitionError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

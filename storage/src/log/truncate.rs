@@ -11,7 +11,7 @@ use parking_lot::MutexGuard;
 use weir_protocol::ids::Offset;
 
 use super::state::State;
-use super::{Log, StorageError};
+use super::{AppendError, Log, StorageError};
 use crate::checkpoint::Durability;
 use crate::config::LogConfig;
 use crate::offset_index::Surroundings;
@@ -58,6 +58,19 @@ impl Log {
         let _change = self.context.changing();
         tracing::info!(partition = %self.topic_partition, log_end = %state.log_end, %offset, "truncating log fully");
         self.start_over(&mut state, offset, &config, now_ms)
+    }
+
+    /// Where this log is to start over so that the append that it refused continues it. A batch comes whole, also where records were
+    /// deleted up to its middle: a log that starts there, and has nothing yet, has to start where the batch does (Kafka's
+    /// `UnexpectedAppendOffsetException`).
+    pub fn start_that_takes(&self, refused: &AppendError) -> Option<Offset> {
+        match refused {
+            AppendError::OffsetsOutOfOrder { first, last, log_end } => {
+                let is_empty = self.log_start_offset() == *log_end && self.log_end_offset() == *log_end;
+                (is_empty && first < log_end && log_end <= last).then_some(*first)
+            }
+            _ => None,
+        }
     }
 
     /// Takes the directory offline whatever the error, for what is in memory no longer is what is on disk: an append to it

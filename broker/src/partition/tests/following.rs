@@ -64,6 +64,40 @@ fn a_follower_that_missed_what_was_deleted_meanwhile_starts_over() {
 }
 
 #[test]
+fn a_new_replica_takes_a_log_whose_start_lies_within_a_batch() {
+    let mut world = World::new();
+    world.set_isr(&[1, 2]);
+    world.produce(1, 10).unwrap();
+    catch_up(&world, 2);
+    world.fetch(2);
+    world.partition(1).delete_records(Offset(5)).unwrap();
+    assert_eq!(world.fetch(3), FollowerStep::AskForRange);
+    world.fetch(3);
+    let log = world.partition(3).log().unwrap().clone();
+    assert_eq!((log.log_start_offset(), log.log_end_offset()), (Offset(5), Offset(10)));
+    catch_up(&world, 3);
+}
+
+#[test]
+fn a_replica_that_lags_behind_a_start_within_a_batch_starts_over_there() {
+    let mut world = World::new();
+    world.produce(1, 3).unwrap();
+    catch_up(&world, 2);
+    catch_up(&world, 3);
+    world.elect(2, &[1, 2]);
+    world.produce(2, 10).unwrap();
+    catch_up(&world, 1);
+    world.fetch(1);
+    world.partition(2).delete_records(Offset(8)).unwrap();
+    assert_eq!(world.fetch(3), FollowerStep::AskForRange);
+    world.fetch(3);
+    let log = world.partition(3).log().unwrap().clone();
+    assert_eq!((log.log_start_offset(), log.log_end_offset()), (Offset(8), Offset(13)));
+    world.produce(2, 1).unwrap();
+    catch_up(&world, 3);
+}
+
+#[test]
 fn a_follower_with_more_than_an_uncleanly_elected_leader_is_cut_to_it() {
     let mut world = World::new();
     world.produce(1, 3).unwrap();

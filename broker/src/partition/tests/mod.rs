@@ -6,4 +6,4 @@ mod following;
 mod leading;
 mod moving;
 mod roles;
-mod world;
+pub(crate) mod world;

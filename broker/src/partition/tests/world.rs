@@ -23,33 +23,33 @@ use crate::partition::{
 };
 use crate::replication::{FetchedPartition, FollowerFetch, FollowerState, FollowerStep, Restart};
 
-pub(super) const TOPIC: Uuid = Uuid::from_u128(7_000);
-pub(super) const INDEX: PartitionIndex = PartitionIndex(0);
+pub(crate) const TOPIC: Uuid = Uuid::from_u128(7_000);
+pub(crate) const INDEX: PartitionIndex = PartitionIndex(0);
 const MAX_LAG_MS: i64 = 3_000;
-pub(super) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
-pub(super) struct World {
-    pub(super) image: MetadataImage,
-    pub(super) brokers: Vec<TestBroker>,
-    pub(super) config: TopicConfig,
+pub(crate) struct World {
+    pub(crate) image: MetadataImage,
+    pub(crate) brokers: Vec<TestBroker>,
+    pub(crate) config: TopicConfig,
 }
 
-pub(super) struct TestBroker {
+pub(crate) struct TestBroker {
     _dir: TempDir,
-    pub(super) logs: Arc<LogManager>,
-    pub(super) table: PartitionTable,
-    pub(super) deleted: Vec<Arc<Partition>>,
+    pub(crate) logs: Arc<LogManager>,
+    pub(crate) table: PartitionTable,
+    pub(crate) deleted: Vec<Arc<Partition>>,
 }
 
 impl World {
     /// Brokers 1, 2 and 3, registered in the epochs 11, 12 and 13, and a topic that 1 leads with all of them in sync.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut world = Self::without_topic();
         world.create(&[1, 2, 3]);
         world
     }
 
-    pub(super) fn without_topic() -> Self {
+    pub(crate) fn without_topic() -> Self {
         let config = TopicConfig::of_log(LogConfig::default(), 2);
         let brokers = (1..=3).map(TestBroker::new).collect();
         let mut world = Self { image: MetadataImage::default(), brokers, config };
@@ -59,7 +59,7 @@ impl World {
     }
 
     /// Makes the topic with these replicas, the first of which leads.
-    pub(super) fn create(&mut self, replicas: &[i32]) {
+    pub(crate) fn create(&mut self, replicas: &[i32]) {
         let partition = PartitionRecord {
             partition: INDEX,
             topic_id: TOPIC,
@@ -79,7 +79,7 @@ impl World {
         self.apply(&[topic.into(), partition.into()]);
     }
 
-    pub(super) fn apply(&mut self, records: &[MetadataRecord]) {
+    pub(crate) fn apply(&mut self, records: &[MetadataRecord]) {
         let mut delta = MetadataDelta::default();
         for record in records {
             delta.apply(&mut self.image, record).expect("a record that fits");
@@ -97,41 +97,41 @@ impl World {
     }
 
     /// Broker `leader` is elected, with this ISR.
-    pub(super) fn elect(&mut self, leader: i32, isr: &[i32]) {
+    pub(crate) fn elect(&mut self, leader: i32, isr: &[i32]) {
         let leader = Some(BrokerId(leader));
         self.apply(&[change(|change| (change.leader, change.isr) = (leader, Some(ids(isr))))]);
     }
 
-    pub(super) fn set_isr(&mut self, isr: &[i32]) {
+    pub(crate) fn set_isr(&mut self, isr: &[i32]) {
         self.apply(&[change(|change| change.isr = Some(ids(isr)))]);
     }
 
-    pub(super) fn set_replicas(&mut self, replicas: &[i32], isr: &[i32]) {
+    pub(crate) fn set_replicas(&mut self, replicas: &[i32], isr: &[i32]) {
         self.apply(&[change(|change| (change.replicas, change.isr) = (Some(ids(replicas)), Some(ids(isr))))]);
     }
 
-    pub(super) fn broker(&self, id: i32) -> &TestBroker {
+    pub(crate) fn broker(&self, id: i32) -> &TestBroker {
         &self.brokers[id as usize - 1]
     }
 
-    pub(super) fn partition(&self, id: i32) -> Arc<Partition> {
+    pub(crate) fn partition(&self, id: i32) -> Arc<Partition> {
         self.broker(id).table.get(TOPIC, INDEX).expect("a replica")
     }
 
-    pub(super) fn produce(&self, leader: i32, records: usize) -> Result<Appended, PartitionError> {
+    pub(crate) fn produce(&self, leader: i32, records: usize) -> Result<Appended, PartitionError> {
         self.append(leader, batch(records, None), true)
     }
 
-    pub(super) fn append(&self, leader: i32, mut batch: Vec<u8>, acks_all: bool) -> Result<Appended, PartitionError> {
+    pub(crate) fn append(&self, leader: i32, mut batch: Vec<u8>, acks_all: bool) -> Result<Appended, PartitionError> {
         self.partition(leader).append(&mut batch, ProduceOrigin::Client, acks_all, 1)
     }
 
     /// `follower` fetches once from whoever the metadata says leads, and takes in the answer. Tells what it did.
-    pub(super) fn fetch(&self, follower: i32) -> FollowerStep {
+    pub(crate) fn fetch(&self, follower: i32) -> FollowerStep {
         self.try_fetch(follower).expect("an answer")
     }
 
-    pub(super) fn try_fetch(&self, follower: i32) -> Result<FollowerStep, ErrorCode> {
+    pub(crate) fn try_fetch(&self, follower: i32) -> Result<FollowerStep, ErrorCode> {
         let here = self.partition(follower);
         let registration = here.registration();
         let mut state = FollowerState::new(&registration);
@@ -201,16 +201,16 @@ impl World {
         (answer, records)
     }
 
-    pub(super) fn log_end(&self, id: i32) -> i64 {
+    pub(crate) fn log_end(&self, id: i32) -> i64 {
         self.partition(id).log().expect("a log").log_end_offset().get()
     }
 
-    pub(super) fn high_watermark(&self, id: i32) -> i64 {
+    pub(crate) fn high_watermark(&self, id: i32) -> i64 {
         self.partition(id).log().expect("a log").high_watermark().get()
     }
 
     /// Everything in a replica's log, as it lies on disk.
-    pub(super) fn bytes(&self, id: i32) -> Vec<u8> {
+    pub(crate) fn bytes(&self, id: i32) -> Vec<u8> {
         let partition = self.partition(id);
         let log = partition.log().expect("a log");
         let read = log.read(log.log_start_offset(), u32::MAX, ReadUpperBound::LOG_END, true).expect("a read");
@@ -221,7 +221,8 @@ impl World {
 impl TestBroker {
     fn new(id: i32) -> Self {
         let dir = TempDir::new().expect("a directory");
-        let mut config = LogManagerConfig::new(vec![dir.path().join("data")], BrokerId(id));
+        let mut config =
+            LogManagerConfig::new(["data", "more"].map(|name| dir.path().join(name)).to_vec(), BrokerId(id));
         config.background = false;
         let logs = Arc::new(LogManager::open(config).expect("a manager"));
         logs.load(&|_, _| Assignment::Stray, &|_| {});
@@ -232,17 +233,17 @@ impl TestBroker {
     }
 
     /// Takes every role again, as after a registration.
-    pub(super) fn retake(&self, image: &MetadataImage) -> Vec<RoleChange> {
+    pub(crate) fn retake(&self, image: &MetadataImage) -> Vec<RoleChange> {
         let registered = self.table.registered(image).into_iter();
         registered.filter_map(|(partition, registration)| partition.take_role(registration, image, PATIENCE)).collect()
     }
 }
 
-pub(super) fn ids(ids: &[i32]) -> Vec<BrokerId> {
+pub(crate) fn ids(ids: &[i32]) -> Vec<BrokerId> {
     ids.iter().copied().map(BrokerId).collect()
 }
 
-pub(super) fn register(id: i32, epoch: i64) -> MetadataRecord {
+pub(crate) fn register(id: i32, epoch: i64) -> MetadataRecord {
     let registration = RegisterBrokerRecord {
         broker: BrokerId(id),
         is_migrating_zk_broker: false,
@@ -266,7 +267,7 @@ fn change(set: impl FnOnce(&mut PartitionChangeRecord)) -> MetadataRecord {
 }
 
 /// Records in one batch, of an idempotent producer if a sequence is given.
-pub(super) fn batch(records: usize, sequence: Option<i32>) -> Vec<u8> {
+pub(crate) fn batch(records: usize, sequence: Option<i32>) -> Vec<u8> {
     let mut batch = BatchBuilder::new(Codec::None);
     if let Some(sequence) = sequence {
         batch = batch.producer(9, 0, sequence);
