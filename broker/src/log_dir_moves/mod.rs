@@ -2,7 +2,7 @@
 //!
 //! One thread a directory that is moved to, while there is something to move: it copies one replica after the other from the log there
 //! is, no faster than `replica.alter.log.dirs.io.max.bytes.per.second`, and puts the copy in its place once it is complete. Where it lies
-//! then is told to the controller (KIP-858). A move survives restarts, and is called off by a move back. Kafka's
+//! then is told to the controller (KIP-858). A move survives restarts, after which its copy is made anew, and is called off by a move back. Kafka's
 //! `ReplicaAlterLogDirsManager`, which fetches from itself; reading the log is enough.
 
 mod mover;
@@ -93,7 +93,7 @@ impl LogDirMoves {
         }
     }
 
-    /// Goes on with the moves that a stop or a crash interrupted.
+    /// Takes up the moves that a stop or a crash interrupted.
     pub(crate) fn resume(&self, partitions: impl Iterator<Item = Arc<Partition>>) {
         let moving: AHashMap<_, _> = self.shared.logs.moves().into_iter().collect();
         if moving.is_empty() {
@@ -128,7 +128,7 @@ impl LogDirMoves {
         }
     }
 
-    /// Stops copying; what is under way goes on after the next start. Does not wait for a disk that does not answer.
+    /// Stops copying; what is under way begins anew after the next start. Does not wait for a disk that does not answer.
     pub(crate) fn stop(&self) {
         {
             let _locked = self.shared.lock.lock();

@@ -3,7 +3,9 @@
 //!
 //! Owns the folders and what a crash leaves of them; what is copied, and when the copy is complete, is the caller's. The place is taken
 //! by one rename, before which the folder is durable and carries [`MOVED_FROM_FILE`], the id of the directory that it replaces: of two
-//! folders of one partition a start believes the one that says so, and resumes a move that had not come so far.
+//! folders of one partition a start believes the one that says so. A move that had not come so far begins anew: whether the original was
+//! cut, or lost its end with the power, and has grown again since, cannot be seen from what the copy holds. One replica at a time is
+//! copied into a directory, so that is all that is copied twice.
 //!
 //! ```text
 //! current     orders-0                      orders-0                      orders-0.{id}-delete
@@ -26,7 +28,7 @@ use super::state::{DueFolder, Shared, Slot};
 use super::{partition_dir, partition_metadata};
 use crate::checkpoint::sync_dir;
 use crate::identity::{format_uuid, parse_uuid};
-use crate::log::{Log, LogLoad, Shutdown};
+use crate::log::Log;
 
 /// The file in a folder that took the place of another: the id of that one's directory.
 pub(super) const MOVED_FROM_FILE: &str = "moved-from";
@@ -39,7 +41,7 @@ pub(super) struct FutureReplica {
 
 /// What there is of a copy.
 pub(super) enum Copy {
-    /// The folder that a start found, not opened yet.
+    /// The folder that a start found: it tells that the partition moves, and what is in it is not looked at.
     Found(PathBuf),
     /// The log.
     Open(Arc<Log>),
@@ -70,33 +72,42 @@ pub(super) fn begin(shared: &Shared, partition: &TopicPartition, to: Uuid) -> Re
     if let Some(future) = open(shared, partition)? {
         return Ok(Moving::To(future));
     }
-    let dir = directory.path.join(partition_dir::future_name(partition, (shared.config.new_id)()));
-    let failed = |source| MoveError::Io { partition: partition.clone(), source };
-    let made = {
-        let _change = directory.context.changing();
-        // What an earlier move left there could speak against this one.
-        clear_moved_from(&log.dir()).and_then(|()| make_folder(&dir, &log))
-    };
-    made.map_err(failed)?;
-    let future = Log::create(
-        dir,
-        partition.clone(),
-        log.topic_id(),
-        Arc::clone(&directory.context),
-        log.config(),
-        shared.now_ms(),
-    );
-    let future = Arc::new(future);
-    future.set_producer_id_expiration_ms(shared.producer_id_expiration_ms.load(Ordering::Relaxed));
-    // A copy begins where its original does.
-    let start = log.log_start_offset();
-    if start > Offset(0) {
-        future.truncate_fully_and_start_at(start, shared.now_ms())?;
-    }
+    let future = make(shared, partition, directory, &log)?;
     let copy = FutureReplica { directory: directory.index, copy: Copy::Open(Arc::clone(&future)) };
     shared.futures.lock().insert(partition.clone(), copy);
     directory.partitions.fetch_add(1, Ordering::Relaxed);
     Ok(Moving::To(future))
+}
+
+/// Makes a copy that has nothing yet, in a folder of its own.
+fn make(
+    shared: &Shared,
+    partition: &TopicPartition,
+    directory: &Directory,
+    original: &Log,
+) -> Result<Arc<Log>, MoveError> {
+    let dir = directory.path.join(partition_dir::future_name(partition, (shared.config.new_id)()));
+    let made = {
+        let _change = directory.context.changing();
+        // What an earlier move left there could speak against this one.
+        clear_moved_from(&original.dir()).and_then(|()| make_folder(&dir, original))
+    };
+    made.map_err(|source| MoveError::Io { partition: partition.clone(), source })?;
+    let future = Log::create(
+        dir,
+        partition.clone(),
+        original.topic_id(),
+        Arc::clone(&directory.context),
+        original.config(),
+        shared.now_ms(),
+    );
+    future.set_producer_id_expiration_ms(shared.producer_id_expiration_ms.load(Ordering::Relaxed));
+    // A copy begins where its original does.
+    let start = original.log_start_offset();
+    if start > Offset(0) {
+        future.truncate_fully_and_start_at(start, shared.now_ms())?;
+    }
+    Ok(Arc::new(future))
 }
 
 fn current(shared: &Shared, partition: &TopicPartition) -> Result<(usize, Arc<Log>), MoveError> {
@@ -115,47 +126,28 @@ fn make_folder(dir: &Path, of: &Log) -> io::Result<()> {
     })
 }
 
-/// The log of a partition's move, opened now if a start has found it; none if the partition does not move.
+/// The log of a partition's move, made now if a start has found that it moves; none if it does not.
 pub(super) fn open(shared: &Shared, partition: &TopicPartition) -> Result<Option<Arc<Log>>, MoveError> {
-    let (directory, dir) = match shared.futures.lock().get(partition) {
+    let directory = match shared.futures.lock().get(partition) {
         None => return Ok(None),
         Some(FutureReplica { copy: Copy::Open(log), .. }) => return Ok(Some(Arc::clone(log))),
-        Some(FutureReplica { directory, copy: Copy::Found(dir) }) => (&shared.directories[*directory], dir.clone()),
+        Some(FutureReplica { directory, copy: Copy::Found(_) }) => &shared.directories[*directory],
     };
-    let (_, current) = current(shared, partition)?;
-    let opened = Log::open(LogLoad {
-        dir: dir.clone(),
-        topic_partition: partition.clone(),
-        topic_id: current.topic_id(),
-        context: Arc::clone(&directory.context),
-        config: current.config(),
-        // No checkpoint speaks of copies: every batch is looked at.
-        recovery_point: Some(Offset(0)),
-        log_start: Offset(0),
-        shutdown: Shutdown::Unclean,
-        producer_id_expiration_ms: shared.producer_id_expiration_ms.load(Ordering::Relaxed),
-        now_ms: shared.now_ms(),
-    });
-    match opened {
-        Ok(log) => {
-            let log = Arc::new(log);
-            let mut futures = shared.futures.lock();
-            match futures.get_mut(partition) {
-                Some(future @ FutureReplica { copy: Copy::Found(_), .. }) => {
-                    future.copy = Copy::Open(Arc::clone(&log));
-                    Ok(Some(log))
-                }
-                // Called off meanwhile, or opened by somebody else.
-                Some(FutureReplica { copy: Copy::Open(other), .. }) => Ok(Some(Arc::clone(other))),
-                None => Ok(None),
-            }
+    let (_, original) = current(shared, partition)?;
+    let made = make(shared, partition, directory, &original)?;
+    let mut futures = shared.futures.lock();
+    let (log, unused) = match futures.get_mut(partition).map(|future| &mut future.copy) {
+        Some(copy @ Copy::Found(_)) => {
+            let found = std::mem::replace(copy, Copy::Open(Arc::clone(&made)));
+            (Some(made), found)
         }
-        Err(error) => {
-            tracing::warn!(%partition, %error, "the copy of a move that was under way cannot be opened: it is made anew");
-            cancel(shared, partition);
-            Ok(None)
-        }
-    }
+        // Called off meanwhile, or made by somebody else.
+        Some(Copy::Open(other)) => (Some(Arc::clone(other)), Copy::Open(made)),
+        None => (None, Copy::Open(made)),
+    };
+    drop(futures);
+    discard(shared, directory, partition, &unused);
+    Ok(log)
 }
 
 /// Makes a complete copy ready to take the place of the original, which may still grow: from here on a start would know which of the
@@ -222,14 +214,19 @@ pub(super) fn cancel(shared: &Shared, partition: &TopicPartition) {
     if !directory.context.is_available() {
         return;
     }
+    discard(shared, directory, partition, &future.copy);
+}
+
+/// Removes a copy that no move goes on with.
+fn discard(shared: &Shared, directory: &Directory, partition: &TopicPartition, copy: &Copy) {
     let renamed = directory.path.join(partition_dir::deleted_name(partition, (shared.config.new_id)()));
-    let outcome = match &future.copy {
+    let outcome = match copy {
         Copy::Found(dir) => fs::rename(dir, &renamed),
         Copy::Open(log) => log.abandon_to(&renamed),
     };
     match outcome {
         Ok(()) => remove_later(shared, renamed),
-        Err(error) => tracing::warn!(%partition, %error, "a move is called off, and its copy is still there"),
+        Err(error) => tracing::warn!(%partition, %error, "a copy that is of no use any more is still there"),
     }
 }
 
@@ -239,7 +236,7 @@ fn remove_later(shared: &Shared, path: PathBuf) {
     shared.alarm.ring();
 }
 
-/// What a start found of moves: those whose originals are in service go on, the others are set aside.
+/// What a start found of moves: those whose originals are in service begin anew, the others are set aside.
 pub(super) fn settle_found(shared: &Shared, found: Vec<(Arc<Directory>, TopicPartition, PathBuf)>) {
     for (directory, partition, dir) in found {
         let original = match shared.logs.read().get(&partition) {
@@ -252,9 +249,17 @@ pub(super) fn settle_found(shared: &Shared, found: Vec<(Arc<Directory>, TopicPar
             Some((lies_in, topic_id))
                 if lies_in != directory.index && copy_of == Some(topic_id) && !futures.contains_key(&partition) =>
             {
-                tracing::info!(%partition, to = %directory.path.display(), "a move between log directories goes on");
+                tracing::info!(%partition, to = %directory.path.display(), "a move between log directories begins anew");
                 directory.partitions.fetch_add(1, Ordering::Relaxed);
                 futures.insert(partition, FutureReplica { directory: directory.index, copy: Copy::Found(dir) });
+            }
+            // The process ended between the making of a new copy and the removal of the one that it had found.
+            Some((_, topic_id))
+                if copy_of == Some(topic_id)
+                    && futures.get(&partition).is_some_and(|future| future.directory == directory.index) =>
+            {
+                drop(futures);
+                discard(shared, &directory, &partition, &Copy::Found(dir));
             }
             // The original may be in a directory that does not work at the moment.
             None if shared.directories.iter().any(|directory| !directory.context.is_available()) => {

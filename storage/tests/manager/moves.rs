@@ -65,7 +65,7 @@ fn a_partition_that_has_moved_lies_there_and_nowhere_else() {
 }
 
 #[test]
-fn a_move_goes_on_after_a_kill() {
+fn a_move_begins_anew_after_a_kill() {
     let (node, manager, name) = node();
     let future = begin(&manager, &name);
     copy(&manager.get(&name).unwrap(), &future);
@@ -74,11 +74,49 @@ fn a_move_goes_on_after_a_kill() {
     let manager = node.start();
     assert_eq!(manager.moves(), [(name.clone(), directory(&manager, 1))]);
     let future = manager.moving(&name).unwrap().expect("it moves");
-    assert_eq!(future.log_end_offset(), Offset(10));
+    assert_eq!(future.log_end_offset(), Offset(0));
     copy(&manager.get(&name).unwrap(), &future);
     manager.prepare_move(&name, &future).unwrap();
     manager.finish_move(&name, &future).unwrap();
     assert_eq!(end_in(&manager, &name), (Some(directory(&manager, 1)), Offset(11)));
+    manager.housekeep(node.advance(61_000));
+    assert_eq!((node.folders(0), node.folders(1)), (vec![], vec!["orders-0".to_owned()]));
+}
+
+#[test]
+fn a_copy_that_missed_a_cut_of_its_original_before_a_kill_is_not_believed() {
+    let (node, manager, name) = node();
+    let original = manager.get(&name).unwrap();
+    let future = begin(&manager, &name);
+    copy(&original, &future);
+    manager.truncate(&original, Offset(5)).unwrap();
+    drop((manager, original, future));
+    let manager = node.start();
+    let original = manager.get(&name).unwrap();
+    // What comes now is as long as what was cut, and other records.
+    for _ in 5..12 {
+        let mut records = batch(200);
+        original.append_as_leader(&mut records, LeaderEpoch(4), AppendOrigin::Client, NOW_MS).unwrap();
+    }
+    let future = manager.moving(&name).unwrap().expect("it moves");
+    copy(&original, &future);
+    assert_eq!(future.end_offset_for_epoch(LeaderEpoch(0)), (LeaderEpoch(0), Offset(5)));
+    assert_eq!(future.size_bytes(), original.size_bytes());
+}
+
+#[test]
+fn a_second_copy_that_a_kill_left_is_removed() {
+    let (node, manager, name) = node();
+    let future = begin(&manager, &name);
+    let dir = future.dir();
+    drop((manager, future));
+    let second = node.path(1).join("orders-0.00000000000000000000000000000009-future");
+    fs::create_dir(&second).unwrap();
+    fs::copy(dir.join("partition.metadata"), second.join("partition.metadata")).unwrap();
+    let manager = node.start();
+    assert!(manager.moving(&name).unwrap().is_some());
+    manager.housekeep(node.advance(61_000));
+    assert!(matches!(&node.folders(1)[..], [only] if only.ends_with("-future")), "{:?}", node.folders(1));
 }
 
 #[test]
