@@ -148,7 +148,8 @@ fn copy(shared: &Shared, partition: &Arc<Partition>, future: &Arc<Log>, rate: &m
 fn copy_chunk(partition: &Partition, future: &Log, max_bytes: u32) -> Result<Copied, CopyError> {
     let Some(original) = partition.opened_log() else { return Ok(Copied::All) };
     if let Some(cut) = partition.take_cut().filter(|cut| *cut < future.log_end_offset()) {
-        future.truncate_to(cut, now_ms())?;
+        // While its disk does not answer the copy cannot be cut: it is to be cut once it can.
+        future.truncate_to(cut, now_ms()).inspect_err(|_| partition.note_cut(cut))?;
     }
     let start = original.log_start_offset();
     if future.log_end_offset() <= start && future.log_start_offset() < start {

@@ -54,3 +54,15 @@ fn a_copy_of_which_everything_was_deleted_goes_on_within_a_batch() {
     assert!(copy(&moves.shared, &world.partition(1), &future, &mut Rate::new(Instant::now())).unwrap());
     assert_eq!(range(&future), (8, 15));
 }
+
+#[test]
+fn a_cut_that_the_copy_could_not_take_is_not_forgotten() {
+    let (world, _) = world();
+    world.produce(1, 3).unwrap();
+    let (future, partition) = (begin(&world), world.partition(1));
+    assert!(matches!(copy_chunk(&partition, &future, CHUNK_BYTES), Ok(Copied::Bytes(_))));
+    partition.note_cut(Offset(0));
+    future.context().take_offline("a write", &io::Error::from_raw_os_error(5));
+    assert!(copy_chunk(&partition, &future, CHUNK_BYTES).is_err());
+    assert_eq!(partition.take_cut(), Some(Offset(0)));
+}

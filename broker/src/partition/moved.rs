@@ -36,7 +36,7 @@ impl Partition {
     }
 
     /// The log was cut here: a copy of it is to be cut too.
-    pub(super) fn note_cut(&self, to: Offset) {
+    pub(crate) fn note_cut(&self, to: Offset) {
         self.cut.fetch_min(to.get(), Ordering::AcqRel);
     }
 
