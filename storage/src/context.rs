@@ -1,6 +1,6 @@
 //! What the logs of one directory share.
 //!
-//! Owns the directory's health (a failed write or fsync takes it offline for good; a disk at its reserve mark refuses
+//! Owns the directory's health (a failed write or fsync takes it offline for good, and its next open does not believe it; a disk at its reserve mark refuses
 //! produce until there is room; one that does not answer refuses everything until it does), the process-wide file cache, the budget of bytes until a flusher must look, and the queue of files that wait to be removed
 //! (`file.delete.delay.ms`). It starts no thread: whoever owns the directory drains the queue.
 
@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 use crate::file_cache::FileCache;
+use crate::identity::{BOOT_ID_FILE, forget_boot_id};
 use crate::stall::{Change, ChangesUnderWay, Progress};
 
 /// Files that were renamed out of the way and may be removed later.
@@ -106,6 +107,14 @@ impl StorageContext {
             if let Some(watcher) = self.watcher.get() {
                 watcher.on_offline(&reason);
             }
+            self.disown_boot();
+        }
+    }
+
+    /// A process that is started again under this boot must not take what is here for what was written.
+    pub(crate) fn disown_boot(&self) {
+        if let Err(error) = forget_boot_id(&self.path) {
+            tracing::error!(dir = %self.path.display(), %error, "cannot remove {BOOT_ID_FILE}: remove it before this node is started again without a reboot");
         }
     }
 

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 use weir_protocol::ids::{BrokerEpoch, BrokerId};
 
+pub(crate) use boot_id::forget as forget_boot_id;
 pub use boot_id::{BOOT_ID_FILE, current_boot_id};
 pub use clean_shutdown::CLEAN_SHUTDOWN_FILE;
 pub use lock::LOCK_FILE;
@@ -31,7 +32,7 @@ pub enum LastStop {
     Clean(Option<BrokerEpoch>),
     /// The process died and the operating system has been up since: the page cache holds what it wrote.
     SameBoot,
-    /// The operating system may have lost what was not flushed.
+    /// The operating system may have lost what was not flushed: it went down, or a write or an fsync here failed.
     Unclean,
 }
 

@@ -224,11 +224,17 @@ impl LogManager {
     }
 
     /// The controller has taken note of how this node stopped: see [`DirectoryIdentity::record_boot_id`]. A directory of
-    /// which not every log was opened keeps its past: what a power cut did to the others is still to be found.
+    /// which not every log was opened keeps its past: what a power cut did to the others is still to be found. So does one that
+    /// has failed.
     pub fn acknowledge_last_stop(&self) {
-        for directory in self.shared.directories.iter().filter(|directory| directory.is_whole()) {
+        let is_sound = |directory: &&Arc<Directory>| directory.is_whole() && !directory.context.is_offline();
+        for directory in self.shared.directories.iter().filter(is_sound) {
             if let Err(error) = directory.identity.lock().record_boot_id() {
                 directory.context.take_offline("writing the boot id", &error);
+            }
+            if directory.context.is_offline() {
+                // It may have failed between the two.
+                directory.context.disown_boot();
             }
         }
     }

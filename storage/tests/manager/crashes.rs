@@ -181,6 +181,23 @@ fn a_deletion_never_takes_the_folder_of_the_next_of_its_name() {
 }
 
 #[test]
+fn a_directory_that_failed_is_not_believed_by_a_start_under_the_same_boot() {
+    let node = Node::new(2);
+    let manager = node.start();
+    let log = create(&manager, &partition("t", 0));
+    append(&log, 10);
+    log.context().take_offline("fsync", &std::io::Error::from_raw_os_error(5));
+    // Nor does what the controller knows of the stop before bring the trust back.
+    manager.acknowledge_last_stop();
+    drop((manager, log));
+    let manager = node.start();
+    assert_eq!(manager.last_stop(), LastStop::Unclean);
+    manager.acknowledge_last_stop();
+    drop(manager);
+    assert_eq!(node.start().last_stop(), LastStop::SameBoot);
+}
+
+#[test]
 fn what_a_directory_that_failed_meanwhile_still_had_to_load_is_failed() {
     let mut node = Node::new(1);
     node.config.recovery_threads_per_dir = 1;
