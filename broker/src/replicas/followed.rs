@@ -1,12 +1,16 @@
 //! The partitions that one fetcher fetches, and which of them have something new to ask.
 //!
 //! A partition's question changes when its log does, when it has waited long enough, or when its leader does: only those are looked at
-//! before a request, so that a thousand partitions at rest cost nothing.
+//! before a request, so that a thousand partitions at rest cost nothing. None is asked for before what that promises is on disk where the
+//! topic wants every record flushed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ahash::AHashMap;
+use tokio::sync::oneshot::{self, error::TryRecvError};
+use weir_protocol::ids::Offset;
+use weir_storage::log::Log;
 
 use super::lane::Lane;
 use super::session::Session;
@@ -27,6 +31,8 @@ pub(super) struct Followed {
     /// Whether it has been said that it is to be fetched in another lane.
     pub(super) is_leaving: bool,
     is_due: bool,
+    /// Ends once what the next fetch promises is on disk.
+    flushing: Option<oneshot::Receiver<()>>,
 }
 
 /// All of them.
@@ -69,7 +75,7 @@ impl FollowedPartitions {
     pub(super) fn insert(&mut self, partition: Arc<Partition>, state: FollowerState, lane: Lane) {
         let key = partition.key();
         let has_caught_up = lane == Lane::InSync;
-        let followed = Followed { partition, state, asked: None, has_caught_up, is_leaving: false, is_due: false };
+        let followed = Followed::new(partition, state, has_caught_up);
         if self.partitions.insert(key, followed).is_some_and(|before| before.asked.is_some()) {
             self.asked -= 1;
         }
@@ -157,6 +163,10 @@ impl FollowedPartitions {
 }
 
 impl Followed {
+    fn new(partition: Arc<Partition>, state: FollowerState, has_caught_up: bool) -> Self {
+        Self { partition, state, asked: None, has_caught_up, is_leaving: false, is_due: false, flushing: None }
+    }
+
     /// When to look again, if the rate of throttled replicas is used up. One that has caught up is not held back, for
     /// acknowledgements may wait for it; what it fetches counts all the same (KIP-73).
     fn held_back_until(&self, now_ms: i64) -> Option<i64> {
@@ -171,6 +181,11 @@ impl Followed {
             return None;
         }
         match self.partition.log() {
+            Ok(log) if owes_flush(&log) => {
+                self.flush_first(log.log_end_offset());
+                self.state.on_failure(now_ms);
+                None
+            }
             Ok(log) => self.state.next_fetch(now_ms, &FollowerLog(&log)),
             Err(error) => {
                 // It is being recovered, mostly; what is worse is told where the log is opened at the start.
@@ -179,5 +194,51 @@ impl Followed {
                 None
             }
         }
+    }
+
+    /// Has flushed what another fetcher, or a leader before it was deposed, has appended and not flushed yet.
+    fn flush_first(&mut self, up_to: Offset) {
+        let under_way = |flushing: &mut oneshot::Receiver<()>| matches!(flushing.try_recv(), Err(TryRecvError::Empty));
+        if !self.flushing.as_mut().is_some_and(under_way) {
+            let (done, flushing) = oneshot::channel();
+            // A failure takes the directory offline, and the log then cannot be had.
+            self.partition.flush_then(up_to, move |_| {
+                let _ = done.send(());
+            });
+            self.flushing = Some(flushing);
+        }
+    }
+}
+
+/// Whether a fetch at the end of this log would promise what the topic wants on disk first and is not.
+fn owes_flush(log: &Log) -> bool {
+    log.recovery_point() < log.log_end_offset() && log.config().flush_messages == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_protocol::ids::LeaderEpoch;
+    use weir_storage::config::LogConfig;
+
+    use super::*;
+    use crate::config::TopicConfig;
+    use crate::partition::tests::world::*;
+
+    #[test]
+    fn where_every_record_is_to_be_flushed_a_fetch_waits_until_the_log_is() {
+        let mut world = World::without_topic();
+        world.config = TopicConfig::of_log(LogConfig { flush_messages: 1, ..LogConfig::default() }, 2);
+        world.create(&[1, 2, 3]);
+        let partition = world.partition(2);
+        partition.log().unwrap();
+        // Another fetcher has appended it.
+        partition.take_in(LeaderEpoch(0), &batch(3, None), Offset(0), Offset(0), 1).unwrap();
+        let state = FollowerState::new(&partition.registration());
+        let mut followed = Followed::new(partition, state, true);
+        for now_ms in [0, 1_000] {
+            assert_eq!(followed.next_fetch(now_ms), None);
+        }
+        world.broker(2).logs.flush_waiting();
+        assert_eq!(followed.next_fetch(2_000).map(|next| next.fetch_offset), Some(Offset(3)));
     }
 }
