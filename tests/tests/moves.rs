@@ -103,12 +103,16 @@ impl Harness {
     }
 
     fn produce(&self, topic: &str, index: i32, leader: i32, bytes: usize) {
+        self.append(topic, index, leader, &vec![batch(); bytes.div_ceil(BATCH_BYTES)]);
+    }
+
+    fn append(&self, topic: &str, index: i32, leader: i32, batches: &[Bytes]) {
         let bootstrap = self.cluster.bootstrap();
         let place = usize::try_from(leader - 1).expect("an id");
         let mut wire = Wire::connect(bootstrap.split(',').nth(place).expect("a node")).expect("connected");
-        for _ in 0..bytes.div_ceil(BATCH_BYTES) {
+        for batch in batches {
             let answer = self.wait_for(|| {
-                let answer = wire.produce(topic, index, batch())?;
+                let answer = wire.produce(topic, index, batch.clone())?;
                 if answer.error_code == 0 { Ok(answer) } else { Err(io::Error::other(format!("{answer:?}"))) }
             });
             assert!(answer.base_offset >= 0);
@@ -208,6 +212,23 @@ fn a_drained_broker_is_emptied_at_the_rate_that_was_asked_for_and_gets_nothing_n
             false => Err(io::Error::other("still cordoned")),
         }
     });
+}
+
+#[test]
+fn a_replica_whose_log_starts_within_a_batch_can_be_moved() {
+    let harness = Harness::start();
+    harness.topic("orders", &[&[1, 2]], 0);
+    let mut ten = BatchBuilder::new(Codec::None);
+    for _ in 0..10 {
+        ten.append(1_700_000_000_000, None, Some(b"value"), &[]).expect("it fits");
+    }
+    harness.append("orders", 0, 1, &[ten.build().expect("a batch").freeze()]);
+    let before = [(partition("orders", 0), 5)];
+    let deleted = harness.runtime.block_on(harness.admin.delete_records(&before)).expect("an answer");
+    assert!(matches!(&deleted[..], [(_, Ok(5))]), "{deleted:?}");
+    harness.move_partitions(&[(partition("orders", 0), Some(ids_of(&[1, 3])))]);
+    harness.wait_for(|| if harness.moves().is_empty() { Ok(()) } else { Err(io::Error::other("it moves")) });
+    assert_eq!(replicas_of(&harness.partitions("orders")), [[1, 3]]);
 }
 
 #[test]
