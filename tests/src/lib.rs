@@ -10,6 +10,7 @@ pub mod clients;
 pub mod cluster;
 pub mod disk;
 pub mod gaps;
+pub mod group_load;
 pub mod handles;
 pub mod ledger;
 pub mod load;

@@ -5,7 +5,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use kafka_protocol::messages::describe_quorum_request::{PartitionData, TopicData};
-use kafka_protocol::messages::{DescribeQuorumRequest, ElectLeadersRequest, MetadataResponse, TopicName};
+use kafka_protocol::messages::{
+    DescribeQuorumRequest, ElectLeadersRequest, FindCoordinatorRequest, MetadataResponse, TopicName,
+};
 use kafka_protocol::protocol::StrBytes;
 
 use crate::wire::Wire;
@@ -14,6 +16,7 @@ use crate::wire::Wire;
 const POLL: Duration = Duration::from_millis(10);
 /// How long one node may take to answer before another is asked.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
+const FIND_COORDINATOR: i16 = 3;
 const DESCRIBE_QUORUM: i16 = 0;
 const ELECT_LEADERS: i16 = 2;
 const METADATA_TOPIC: &str = "__cluster_metadata";
@@ -111,6 +114,16 @@ impl Watch {
                 Err(error) if Instant::now() > deadline => return Err(error),
                 Err(_) => thread::sleep(POLL),
             }
+        }
+    }
+
+    /// The `node.id` of a group's coordinator.
+    pub fn coordinator(&self, group: &str) -> io::Result<i32> {
+        let request = FindCoordinatorRequest::default().with_key(StrBytes::from_string(group.to_owned()));
+        let response = self.ask(|wire| wire.call(&request, FIND_COORDINATOR))?;
+        match response.error_code {
+            0 => Ok(response.node_id.0),
+            code => Err(io::Error::other(format!("group {group} has no coordinator: error {code}"))),
         }
     }
 

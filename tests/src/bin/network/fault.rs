@@ -78,6 +78,11 @@ impl Fault {
         }
     }
 
+    /// One that strikes that node for so long.
+    pub(crate) fn of(kind: Kind, drawn: usize, lasts: Duration) -> Fault {
+        Fault { kind, strikes_controller: false, drawn, lasts, flaps: Vec::new() }
+    }
+
     /// Who is struck while `controller` is the active one.
     pub(crate) fn victim(&self, controller: usize) -> usize {
         if self.strikes_controller { controller } else { self.drawn }

@@ -1,6 +1,7 @@
 //! The network suite: three nodes on three hosts, and one fault of the network between them after the other under the load of an idempotent
-//! producer and a reader; what was acknowledged must be there, once, in order, at the offset it said, and the cluster must be whole
-//! again by itself, as every node sees it.
+//! producer, a reader and a consumer of a group; what was acknowledged must be there, once, in order, at the offset it said, the group must
+//! find what it has committed, and the cluster must be whole again by itself, as every node sees it. Then the host of the group's coordinator is
+//! cut off for longer than a client would wait: the group must not.
 //!
 //! `network [FAULTS] [SEED]`: each kind once unless told. The seed decides what lasts how long, and whom it strikes. Needs root for network
 //! namespaces; without it the suite says so and ends with status 77.
@@ -19,6 +20,7 @@ use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 
 use weir_tests::cluster::{Cluster, NodeOptions, Roles};
+use weir_tests::group_load::{Group, GroupLoad};
 use weir_tests::load::{AnyError, Load};
 use weir_tests::network::Network;
 use weir_tests::verdict::Verdict;
@@ -37,6 +39,13 @@ const CALM_MAX_MS: u64 = 600;
 const RECOVERY: Duration = Duration::from_secs(60);
 /// How long the last flush and the last read may take.
 const SETTLE: Duration = Duration::from_secs(120);
+const GROUP: &str = "network-group";
+/// How the host of the group's coordinator is cut off: with its clients, and from the other hosts alone.
+const CUT_OFFS: [Kind; 2] = [Kind::Swallowed, Kind::CutOff];
+/// For how long.
+const CUT_OFF_LASTS: Duration = Duration::from_secs(6);
+/// How long the group may commit nothing meanwhile: a broker's session and a client's timeout, on a machine that others use too.
+const GROUP_GAP_MAX: Duration = Duration::from_secs(5);
 /// What tells `tests/run` that the suite cannot run here.
 const CANNOT_RUN: u8 = 77;
 /// What a node says of itself when it is not well.
@@ -70,18 +79,53 @@ fn run(network: &Network, dir: &Path, faults: usize, seed: u64, verdict: &mut Ve
     let roles = [Roles::Combined; NODES as usize];
     let cluster = Cluster::of(NodeOptions::on(network.hosts(), dir, &roles, &SETTINGS.map(str::to_owned))?)?;
     println!("network: {NODES} nodes serve after {:?}", started.elapsed());
-    let running = begin(&cluster)?;
+    let running = Running::begin(&cluster)?;
     let mut random = StdRng::seed_from_u64(seed);
-    let mut left_broken = Vec::new();
+    let (mut left_broken, mut stood_still) = (Vec::new(), Vec::new());
     for number in 0..faults {
         thread::sleep(Duration::from_millis(random.random_range(0..CALM_MAX_MS)));
         let fault = Fault::draw(number, &mut random, cluster.len());
         left_broken.extend(strike(network, &cluster, &running, &fault)?);
     }
+    for kind in CUT_OFFS {
+        let watch = cluster.watch();
+        watch.wait_until_all_whole(RECOVERY)?;
+        // It may move the coordinator, which is asked for behind it.
+        watch.return_leaders(TOPIC, RECOVERY)?;
+        let coordinator = watch.wait_for(RECOVERY, || watch.coordinator(GROUP))?;
+        let coordinator = cluster.place_of(coordinator).ok_or("a coordinator that is no node")?;
+        let fault = Fault::of(kind, coordinator, CUT_OFF_LASTS);
+        left_broken.extend(strike(network, &cluster, &running, &fault)?);
+        let gap = running.group.longest_gap();
+        stood_still
+            .extend((gap > GROUP_GAP_MAX).then(|| format!("{gap:?} without a commit: {fault} of its coordinator")));
+    }
     verdict.check("the cluster is whole again by itself after each fault", &left_broken);
-    running.end(verdict)?;
+    verdict.check("a group goes on while the host of its coordinator is cut off", &stood_still);
+    running.group.end(verdict)?;
+    running.load.end(verdict)?;
     verdict.check("no node has anything to complain of", &cluster.complaints(&COMPLAINTS)?);
     Ok(())
+}
+
+/// What the cluster is under.
+struct Running {
+    load: VerifiedLoad,
+    group: GroupLoad,
+}
+
+impl Running {
+    fn begin(cluster: &Cluster) -> Result<Running, AnyError> {
+        let load = begin(cluster)?;
+        let group = Group {
+            bootstrap: cluster.bootstrap(),
+            id: GROUP.to_owned(),
+            topic: TOPIC.to_owned(),
+            partitions: PARTITIONS,
+            settle: SETTLE,
+        };
+        Ok(Running { load, group: GroupLoad::begin(&group)? })
+    }
 }
 
 fn begin(cluster: &Cluster) -> Result<VerifiedLoad, AnyError> {
@@ -104,25 +148,24 @@ fn begin(cluster: &Cluster) -> Result<VerifiedLoad, AnyError> {
 }
 
 /// Lets a fault happen and end; gives what is still broken when the patience is over.
-fn strike(
-    network: &Network,
-    cluster: &Cluster,
-    running: &VerifiedLoad,
-    fault: &Fault,
-) -> Result<Option<String>, AnyError> {
+fn strike(network: &Network, cluster: &Cluster, running: &Running, fault: &Fault) -> Result<Option<String>, AnyError> {
     let watch = cluster.watch();
     // So that whoever is struck is missed.
     watch.return_leaders(TOPIC, RECOVERY)?;
     let controller = watch.wait_for(RECOVERY, || watch.active_controller())?;
     let controller = cluster.place_of(controller).ok_or("an active controller that is no node")?;
     let victim = fault.victim(controller);
-    running.gaps().begin();
+    running.load.gaps().begin();
+    running.group.begin_gap();
     fault.strike(network, victim)?;
     let mended = Instant::now();
     let whole = (0..cluster.len()).try_for_each(|index| cluster.watch_from(index).wait_until_whole(TOPIC, RECOVERY));
     let is_controller = if victim == controller { ", the active controller" } else { "" };
     let struck = format!("{fault} of node {}{is_controller}", victim + 1);
-    let (whole_after, gap) = (mended.elapsed(), running.longest_gap());
-    println!("network: {struck}: whole {whole_after:?} after it ended, longest gap of writes {gap:?}");
+    let whole_after = mended.elapsed();
+    let (gap, of_commits) = (running.load.longest_gap(), running.group.longest_gap());
+    println!(
+        "network: {struck}: whole {whole_after:?} after it ended, longest gap of writes {gap:?}, of the group's commits {of_commits:?}"
+    );
     Ok(whole.err().map(|error: io::Error| format!("{struck}: {error}")))
 }
