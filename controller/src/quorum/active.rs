@@ -23,7 +23,7 @@ use openraft::{Raft, ServerState};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use uuid::Uuid;
 use weir_protocol::ids::Offset;
-use weir_storage::identity::format_uuid;
+use weir_storage::identity::random_uuid;
 
 use super::broker_watch::BrokerWatch;
 use super::failure::{ControllerFailure, SubmitError};
@@ -294,7 +294,7 @@ impl ActiveController {
     }
 
     fn decide_one(&self, batch: &mut Batch, submission: Submission, next_offset: Offset) {
-        let mut fresh = fresh_topic_id;
+        let mut fresh = random_uuid;
         let mut context = Context {
             next_offset,
             seed: Uuid::new_v4().as_u64_pair().0,
@@ -453,15 +453,5 @@ fn answer_all(
     for (submission, response) in decided {
         let result = result(response);
         submission.answer(result);
-    }
-}
-
-/// Kafka avoids ids that print with a leading dash, for tools take them for an option.
-fn fresh_topic_id() -> Uuid {
-    loop {
-        let id = Uuid::new_v4();
-        if !format_uuid(&id).starts_with('-') {
-            return id;
-        }
     }
 }

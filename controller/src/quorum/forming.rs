@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use openraft::{RaftMetrics, ServerState};
 use tokio::sync::oneshot;
-use uuid::Uuid;
-use weir_storage::identity::format_uuid;
+use weir_storage::identity::{format_uuid, random_uuid};
 
 use super::active::{ActiveController, RaftNode, Submission, ended};
 use super::controller::ControllerConfig;
@@ -79,7 +78,7 @@ pub(super) async fn form_cluster(
     if let Some(cluster_id) = active.publication.image().cluster_id() {
         return Ok(Arc::clone(cluster_id));
     }
-    let cluster_id = named.unwrap_or_else(random_cluster_id);
+    let cluster_id = named.unwrap_or_else(|| format_uuid(&random_uuid()).into());
     let (answer, answered) = oneshot::channel();
     let supported = active.context.defaults.supported_features.iter();
     let features = supported.map(|(name, (_, highest))| (Arc::clone(name), *highest)).collect();
@@ -91,15 +90,5 @@ pub(super) async fn form_cluster(
         Ok(Ok(response)) => Err(quorum(format!("the cluster could not be formed: {response:?}"))),
         Ok(Err(error)) => Err(quorum(format!("the cluster could not be formed: {error}"))),
         Err(_) => Err(quorum("nobody answered who was to form the cluster".into())),
-    }
-}
-
-/// Kafka avoids ids that print with a leading dash, for tools take them for an option.
-fn random_cluster_id() -> Arc<str> {
-    loop {
-        let id = format_uuid(&Uuid::new_v4());
-        if !id.starts_with('-') {
-            return id.into();
-        }
     }
 }

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use uuid::Uuid;
+use weir_storage::identity::random_uuid;
 
 use super::controller::ControllerConfig;
 use super::quorum_state::QuorumStateFile;
@@ -91,7 +92,7 @@ pub(super) fn settle(
             return Err(StartError::LogLost { directory: folder.to_path_buf() });
         };
         let former = RaftNodeId { node_id: config.node_id, directory_id };
-        directory_id = Uuid::new_v4();
+        directory_id = random_uuid();
         record.set_member(directory_id).map_err(unwritable)?;
         vote.forget().map_err(unwritable)?;
         let id = RaftNodeId { node_id: config.node_id, directory_id };

@@ -188,6 +188,16 @@ pub fn format_uuid(id: &Uuid) -> String {
     (0..UUID_CHARS).map(digit).collect()
 }
 
+/// A random id whose text does not begin with a dash, for tools would take it for an option (Kafka: `Uuid.randomUuid`).
+pub fn random_uuid() -> Uuid {
+    loop {
+        let id = Uuid::new_v4();
+        if !format_uuid(&id).starts_with('-') {
+            return id;
+        }
+    }
+}
+
 /// Reads what [`format_uuid`] and Kafka print.
 pub fn parse_uuid(text: &str) -> Option<Uuid> {
     if text.len() != UUID_CHARS {
@@ -210,6 +220,12 @@ pub fn parse_uuid(text: &str) -> Option<Uuid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_random_id_looks_like_an_option() {
+        // One in 64 would, by chance.
+        assert!((0..2_000).all(|_| !format_uuid(&random_uuid()).starts_with('-')));
+    }
 
     #[test]
     fn kafkas_own_file_reads() {

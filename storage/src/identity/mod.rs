@@ -21,7 +21,9 @@ pub(crate) use boot_id::forget as forget_boot_id;
 pub use boot_id::{BOOT_ID_FILE, current_boot_id};
 pub use clean_shutdown::CLEAN_SHUTDOWN_FILE;
 pub use lock::LOCK_FILE;
-pub use meta_properties::{META_PROPERTIES_FILE, MetaProperties, MetaPropertiesError, format_uuid, parse_uuid};
+pub use meta_properties::{
+    META_PROPERTIES_FILE, MetaProperties, MetaPropertiesError, format_uuid, parse_uuid, random_uuid,
+};
 
 /// How the process that had the directory before left it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 use weir_protocol::ids::BrokerId;
 
+use crate::identity::random_uuid;
 use crate::producer_state::DEFAULT_PRODUCER_ID_EXPIRATION_MS;
 
 /// What a directory may hold beyond its written recovery points: it bounds what a host's power cut can take from one
@@ -106,7 +107,7 @@ impl LogManagerConfig {
             background: true,
             on_offline: None,
             clock: Arc::new(now_ms),
-            new_id: Uuid::new_v4,
+            new_id: random_uuid,
         }
     }
 }
