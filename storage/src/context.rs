@@ -1,8 +1,9 @@
 //! What the logs of one directory share.
 //!
-//! Owns the directory's health (a failed write or fsync takes it offline for good, and its next open does not believe it; a disk at its reserve mark refuses
-//! produce until there is room; one that does not answer refuses everything until it does), the process-wide file cache, the budget of bytes until a flusher must look, and the queue of files that wait to be removed
-//! (`file.delete.delay.ms`). It starts no thread: whoever owns the directory drains the queue.
+//! Owns the directory's health (a failed write or fsync takes it offline for good, and its next open does not believe it; a disk at its
+//! reserve mark refuses produce until there is room; one that does not answer refuses everything until it does), the process-wide file
+//! cache, the budget of bytes until a flusher must look, and the queue of files that wait to be removed (`file.delete.delay.ms`). It starts
+//! no thread: whoever owns the directory drains the queue.
 
 use std::io;
 use std::path::{Path, PathBuf};

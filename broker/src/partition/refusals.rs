@@ -1,9 +1,9 @@
 //! What a producer is told whose earlier batch was just refused.
 //!
 //! An idempotent producer has several batches under way. Where the first is refused for a while (the leader has yet to take its role, too
-//! few replicas are in sync, the log is being recovered) and the next is taken in turn, a sequence is missing between them: OUT_OF_ORDER_SEQUENCE_NUMBER,
-//! says Kafka, and librdkafka then begins a new epoch for every partition, in which it sends again what may have been written.
-//! Told to try again instead, it sends both again in their order.
+//! few replicas are in sync, the log is being recovered) and the next is taken in turn, a sequence is missing between them:
+//! OUT_OF_ORDER_SEQUENCE_NUMBER, says Kafka, and librdkafka then begins a new epoch for every partition, in which it sends again what may
+//! have been written. Told to try again instead, it sends both again in their order.
 //!
 //! The first batches of a producer are worse off: one of which nothing is known may begin with any sequence, as what it wrote may have been
 //! deleted. The next batch would be taken, and the first could never be written any more. So for a while after a refusal a producer

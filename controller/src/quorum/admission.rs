@@ -1,10 +1,10 @@
 //! A node with peers becomes part of their quorum.
 //!
-//! Owns the rounds of asking: it probes whom the configuration names, does what `formation` decides, and asks the leader to
-//! be taken in until it is a member as configured. From then on it asks only while no leader is heard for long: the node may have
-//! been removed or forgotten meanwhile, and whoever leads does not call a node that is no member. It joins without a vote then, for
-//! its vote may be what was taken from it. The start is ready when the image has caught up to what was committed when the leader was first heard. Asking is also how a node learns
-//! that it should not start: its peers are another cluster's, or another process has its ids.
+//! Owns the rounds of asking: it probes whom the configuration names, does what `formation` decides, and asks the leader to be taken in
+//! until it is a member as configured. From then on it asks only while no leader is heard for long: the node may have been removed or
+//! forgotten meanwhile, and whoever leads does not call a node that is no member. It joins without a vote then, for its vote may be what
+//! was taken from it. The start is ready when the image has caught up to what was committed when the leader was first heard. Asking is also
+//! how a node learns that it should not start: its peers are another cluster's, or another process has its ids.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

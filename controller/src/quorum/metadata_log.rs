@@ -152,8 +152,8 @@ impl EncodedEntries {
 impl MetadataLog {
     /// Opens the log of `directory` so that it continues where `snapshot` ends.
     ///
-    /// What it finds is durable once it returns. What the snapshot covers is purged. A log that ends before the snapshot, or that holds another entry where the
-    /// snapshot ends, is what a crash leaves while a snapshot replaces a log: it is emptied.
+    /// What it finds is durable once it returns. What the snapshot covers is purged. A log that ends before the snapshot, or that holds
+    /// another entry where the snapshot ends, is what a crash leaves while a snapshot replaces a log: it is emptied.
     pub(crate) fn open(
         directory: &Path,
         snapshot: Option<SnapshotId>,

@@ -10,8 +10,8 @@
 //! weir.metadata.log.id=xC0p-AVHQd2EvPZyHrtQzA
 //! ```
 //!
-//! The last is ours, and there once the directory has held a metadata log. The cluster id is absent between a cluster's first start and its first committed record; Kafka always has one. Ids are
-//! 16 bytes in unpadded base64url, as Kafka prints them.
+//! The last is ours, and there once the directory has held a metadata log. The cluster id is absent between a cluster's first start and its
+//! first committed record; Kafka always has one. Ids are 16 bytes in unpadded base64url, as Kafka prints them.
 
 use std::collections::HashMap;
 use std::io;

@@ -22,10 +22,10 @@ use crate::segment::scan::ScanError;
 use crate::segment::{SealedSegment, SegmentFile};
 
 impl Log {
-    /// Removes the records at and above `offset`. Returns where the log ends now: at `offset`, or where the batch that holds
-    /// it began. Cuts no record if the log ends before `offset`; an epoch that begins at the log end goes in any case. If the recovery point moved back, the caller writes the
-    /// directory's checkpoint soon: one that stays above the log end makes a later crash look like the loss of what had been
-    /// fsynced, and the log refuses to open.
+    /// Removes the records at and above `offset`. Returns where the log ends now: at `offset`, or where the batch that holds it began. Cuts
+    /// no record if the log ends before `offset`; an epoch that begins at the log end goes in any case. If the recovery point moved back,
+    /// the caller writes the directory's checkpoint soon: one that stays above the log end makes a later crash look like the loss of what
+    /// had been fsynced, and the log refuses to open.
     pub fn truncate_to(&self, offset: Offset, now_ms: i64) -> Result<Offset, StorageError> {
         let config = self.config();
         let mut state = self.lock_answering()?;
