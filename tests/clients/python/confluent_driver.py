@@ -12,6 +12,8 @@ from outcome import BOOTSTRAP, SSL_BOOTSTRAP, SSL_CA, digest, line, of, until
 TOPIC = "confluent-topic"
 # What librdkafka says of brokers that it cannot reach at the moment.
 AWAY = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}
+# What a coordinator says that has just begun, or ceased to be one.
+MOVED = {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE}
 
 
 def describe(problem):
@@ -134,15 +136,28 @@ def positions():
     client.seek(TopicPartition(partition.topic, 0, 20))
     client.resume([partition])
     line("seek", next_message(client).offset())
-    line("committed.none", client.committed([partition], timeout=10)[0].offset)
-    line("commit", [p.offset for p in client.commit(offsets=[TopicPartition(partition.topic, 0, 21, metadata="note")], asynchronous=False)])
-    committed = client.committed([partition], timeout=10)[0]
+    line("committed.none", of_coordinator(lambda: client.committed([partition], timeout=10)[0].offset))
+    note = TopicPartition(partition.topic, 0, 21, metadata="note")
+    line("commit", of_coordinator(lambda: [p.offset for p in client.commit(offsets=[note], asynchronous=False)]))
+    committed = of_coordinator(lambda: client.committed([partition], timeout=10)[0])
     line("committed", (committed.offset, committed.metadata))
     client.close()
     again = consumer("confluent-positions")
     again.assign([partition])
     line("resumed", next_message(again).offset())
     again.close()
+
+
+def of_coordinator(body):
+    """What the group's coordinator answers. librdkafka hands on that it has moved, and asks the new one the next time."""
+    def step():
+        try:
+            return [body()]
+        except KafkaException as problem:
+            if problem.args[0].code() not in MOVED:
+                raise
+            return None
+    return until("the answer of a coordinator", step)[0]
 
 
 def describe_of(body):
@@ -153,7 +168,7 @@ def describe_of(body):
 
 
 def groups(strategy, **more):
-    members = [consumer(f"confluent-{strategy}", partition_assignment_strategy=strategy, client_id=name, session_timeout_ms=20000, heartbeat_interval_ms=300, **more)
+    members = [consumer(f"confluent-{strategy}", partition_assignment_strategy=strategy, client_id=name, session_timeout_ms=6000, heartbeat_interval_ms=300, **more)
                for name in "ab"]
 
     def settle(live, sizes):

@@ -66,6 +66,17 @@ enum Where {
     Alone,
 }
 
+impl Where {
+    /// The longest gap of writes to a partition that the struck node followed. With the disk of the active controller's log a silent
+    /// controller has to be noticed as well: it speaks until its broker tells, after a session, that the disk does not answer.
+    fn followed_bar(self) -> Duration {
+        match self {
+            Where::BesideTheFirst => Duration::from_secs(3),
+            Where::Alone => Duration::from_millis(3_500),
+        }
+    }
+}
+
 fn run(dir: &Path, rounds: usize, verdict: &mut Verdict, place: Where, strikes: &[Strike]) -> Result<(), AnyError> {
     let mut nodes = NodeOptions::combined(dir, NODES, &settings())?;
     let mut disks = Vec::new();
@@ -84,7 +95,7 @@ fn run(dir: &Path, rounds: usize, verdict: &mut Verdict, place: Where, strikes: 
     for number in 0..rounds {
         let kind = strikes[number % strikes.len()];
         let victim = number % cluster.len();
-        strike(&mut cluster, &disks[victim], victim, &running, kind, verdict)?;
+        strike(&mut cluster, &disks[victim], victim, &running, kind, place.followed_bar(), verdict)?;
     }
     let ended = running.end(verdict);
     for index in 0..cluster.len() {

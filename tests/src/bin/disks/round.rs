@@ -11,9 +11,8 @@ use weir_tests::verified_load::VerifiedLoad;
 
 use crate::{RECOVERY, TOPIC};
 
-/// The longest gap of writes to a partition that the struck node led, and to one that it followed.
+/// The longest gap of writes to a partition that the struck node led.
 const LED_BAR: Duration = Duration::from_secs(5);
-const FOLLOWED_BAR: Duration = Duration::from_secs(3);
 /// How long the load goes on undisturbed before.
 const CALM: Duration = Duration::from_secs(1);
 /// How long a disk is away: beyond every bar.
@@ -35,6 +34,7 @@ pub(crate) fn strike(
     victim: usize,
     running: &VerifiedLoad,
     kind: Strike,
+    followed_bar: Duration,
     verdict: &mut Verdict,
 ) -> Result<(), AnyError> {
     let id = cluster.node(victim).options().id;
@@ -78,7 +78,7 @@ pub(crate) fn strike(
     verdict.holds("writes go on elsewhere when the disk of a leader is gone", gap_led <= LED_BAR, || {
         format!("{kind:?} of node {id}: {gap_led:?}")
     });
-    verdict.holds("writes go on when the disk of a follower is gone", gap_followed <= FOLLOWED_BAR, || {
+    verdict.holds("writes go on when the disk of a follower is gone", gap_followed <= followed_bar, || {
         format!("{kind:?} of node {id}: {gap_followed:?}")
     });
     verdict.holds("the cluster is whole again by itself once the disk is mended", whole.is_ok(), || {
