@@ -118,7 +118,7 @@ async function groups() {
   const members = [];
   const join = async (clientId) => {
     const client = new Kafka({ clientId, brokers: process.env.BOOTSTRAP.split(","), logLevel: logLevel.WARN, logCreator: log });
-    const consumer = client.consumer({ groupId: "kafkajs-group", ...PROMPT, heartbeatInterval: 300, sessionTimeout: 20000, partitionAssigners: [PartitionAssigners.roundRobin] });
+    const consumer = client.consumer({ groupId: "kafkajs-group", ...PROMPT, heartbeatInterval: 300, sessionTimeout: 6000, partitionAssigners: [PartitionAssigners.roundRobin] });
     const member = { consumer, held: [] };
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => { member.held = payload.memberAssignment[TOPIC] || []; });
     await consumer.connect();

@@ -113,7 +113,7 @@ async def positions():
 
 
 async def groups():
-    settings = {"group_id": "aiokafka-group", "session_timeout_ms": 20000, "heartbeat_interval_ms": 300, "metadata_max_age_ms": 1000}
+    settings = {"group_id": "aiokafka-group", "session_timeout_ms": 6000, "heartbeat_interval_ms": 300, "metadata_max_age_ms": 1000}
 
     async def settle(live, sizes):
         async with asyncio.timeout(PATIENCE_S):

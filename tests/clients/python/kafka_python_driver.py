@@ -115,7 +115,7 @@ def positions():
 
 
 def groups():
-    members = [consumer(group_id="kafka-python-group", client_id=name, session_timeout_ms=20000, heartbeat_interval_ms=300) for name in "ab"]
+    members = [consumer(group_id="kafka-python-group", client_id=name, session_timeout_ms=6000, heartbeat_interval_ms=300) for name in "ab"]
 
     def settle(live, sizes):
         def step():

@@ -40,7 +40,7 @@ final class GroupCases {
     }
 
     private static KafkaConsumer<byte[], byte[]> member(String group, String name, String... more) {
-        List<String> pairs = new ArrayList<>(List.of("group.id", group, "client.id", name, "heartbeat.interval.ms", "300", "session.timeout.ms", "20000"));
+        List<String> pairs = new ArrayList<>(List.of("group.id", group, "client.id", name, "heartbeat.interval.ms", "300", "session.timeout.ms", "6000"));
         pairs.addAll(List.of(more));
         return Brokers.consumer(pairs.toArray(String[]::new));
     }
